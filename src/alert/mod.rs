@@ -1,0 +1,5 @@
+//! Incident to mailbox.
+
+mod settings;
+
+pub use settings::{MailSecurity, MailSettings, Recipients, Settings};

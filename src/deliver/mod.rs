@@ -1,0 +1,5 @@
+//! Due delivery to shop.
+
+mod settings;
+
+pub use settings::{AnswerCheck, Settings, Signing, Timeouts};

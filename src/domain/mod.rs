@@ -1,0 +1,21 @@
+//! The nouns of the trade and the pure state machines: no socket, no file, no clock of its own.
+
+mod attempt;
+mod circle;
+mod clock;
+mod delivery;
+mod ids;
+mod kind;
+mod mode;
+mod retry;
+mod secret;
+
+pub use attempt::{Answer, Cause, Outcome, Verdict};
+pub use circle::{Circle, ForeignOrders, LegalEntity, Member};
+pub use clock::{Clock, SystemClock, TestClock};
+pub use delivery::{DestinationKey, Lane, Rendition};
+pub use ids::{BadId, LegalEntityId, NotificationId, ShopId};
+pub use kind::{Kind, KindPattern};
+pub use mode::{Format, Mode};
+pub use retry::RetryPolicy;
+pub use secret::Secret;

@@ -1,0 +1,5 @@
+//! Socket to bytes, and an honest answer back.
+
+mod settings;
+
+pub use settings::{Settings, TlsFiles};
