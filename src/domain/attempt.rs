@@ -1,6 +1,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 /// What a shop's service answered.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Answer {
@@ -12,7 +14,8 @@ pub struct Answer {
 }
 
 /// Why an attempt got no answer, or none that counts.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Cause {
     /// The address is private, and the shop may not have one.
     Blocked,

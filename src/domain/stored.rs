@@ -1,0 +1,54 @@
+//! Ids and words as JSON writes them: the text that `Display` prints and `FromStr` reads.
+//!
+//! Only what the outbox keeps as JSON (incidents, troubles) needs this.
+
+use std::borrow::Cow;
+
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::{Format, Kind, LegalEntityId, Mode, NotificationId, ShopId};
+
+macro_rules! as_text {
+    ($($noun:ty, $read:expr);+ $(;)?) => {$(
+        impl Serialize for $noun {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $noun {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = Cow::<str>::deserialize(deserializer)?;
+                let read: fn(&str) -> Option<Self> = $read;
+                read(&text).ok_or_else(|| D::Error::custom(concat!("not a ", stringify!($noun))))
+            }
+        }
+    )+};
+}
+
+as_text! {
+    Format, |word| [Self::Form, Self::Rest].into_iter().find(|format| format.word() == word);
+    Kind, |name| name.parse().ok();
+    LegalEntityId, |key| key.parse().ok();
+    Mode, Self::from_word;
+    NotificationId, |id| id.parse().ok();
+    ShopId, |digits| digits.parse().ok();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_gives_back_what_was_written() {
+        let shop: ShopId = "01234567".parse().unwrap();
+        let json = serde_json::to_string(&(shop, Mode::Test, Format::Rest, Kind::TokenCreated)).unwrap();
+        assert_eq!(json, r#"["01234567","TEST","rest","token.created"]"#);
+        assert_eq!(
+            serde_json::from_str::<(ShopId, Mode, Format, Kind)>(&json).unwrap(),
+            (shop, Mode::Test, Format::Rest, Kind::TokenCreated)
+        );
+        assert!(serde_json::from_str::<Mode>(r#""test""#).is_err());
+    }
+}
