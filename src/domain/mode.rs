@@ -60,6 +60,13 @@ impl Format {
             Self::Rest => "rest",
         }
     }
+
+    /// The format with this word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Self::Form, Self::Rest]
+            .into_iter()
+            .find(|format| format.word() == word)
+    }
 }
 
 impl fmt::Display for Format {

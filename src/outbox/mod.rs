@@ -1,12 +1,62 @@
 //! Notifications and their deliveries, kept across restarts.
+//!
+//! # The promise
+//!
+//! When [`Outbox::accept`] returns `Ok`, the notification, its raw body and one delivery per destination are on disk,
+//! in one transaction that was synced: they survive a power cut. Everything that this program owes anybody is a row
+//! here, and nothing is owed that is not one. Receiving and delivering meet only in this folder.
+//!
+//! ```text
+//!   receive ── accept ──▶ ┌────────┐ ── commit ──▶ outbox.db
+//!   deliver ── record ──▶ │ writer │ ── hand-over, recorded ──▶ Inbox of each destination ──▶ deliver
+//!   alert ──── tell ────▶ └────────┘
+//!   deliver, alert ─ pages, heads, bodies, e-mails ─▶ reader
+//! ```
+//!
+//! # Invariants
+//!
+//! - **One writer.** Everything that waits is written in one transaction (group commit), synced, and only then
+//!   answered: results first, then new notifications. While one group syncs the next one fills; nothing is delayed.
+//! - **The future may be dropped.** An item in the writer's queue owns what it needs; it is written, handed over and
+//!   counted even if the client that waited for it has left. The gateway's repeat is then a duplicate.
+//! - **Identity by constraint.** A second notification with the same identity stores nothing; two at once are decided
+//!   by the primary key, not by a look-up.
+//! - **Gap-free numbers.** A destination numbers its deliveries (`seq`) inside the accepting transaction, so seq order
+//!   is commit order, and whoever has read up to `seq` has missed nothing below it.
+//! - **Ownership.** One owner per destination schedules it; its [`Lease`] carries an epoch, and a record of an earlier
+//!   epoch is refused. The owner hears of everything through one [`Inbox`], in the order of the commits.
+//! - **A failed write is not repeated here.** No space: the newcomers are refused, nothing else changes. A failed sync
+//!   or a damaged file: [`Outbox::failure`] says so and nothing is written any more; a new start finds out what holds.
+//!
+//! What is left out: when a delivery is due, and to whom: that is `deliver`'s. Times are parameters here.
+
+mod cache;
+mod inbox;
+mod rows;
+mod sqlite;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use jiff::Timestamp;
+use tokio::sync::{Notify, Semaphore, oneshot, watch};
 
-use crate::domain::{Format, Kind, LegalEntityId, Mode, NotificationId, ShopId};
+use crate::domain::{DestinationKey, Lane, Trouble};
+use crate::route::Routed;
+use cache::Cache;
+
+pub use inbox::{Inbox, News};
+pub use rows::{
+    Accepted, AttemptRecord, DueEmail, Head, IncidentRow, Lease, Named, NewEmail, Next, OutboxError, Owned, Page,
+    StoredNotification, Telling, TroubleRow, Waiting, WaitingNotification,
+};
+pub use sqlite::OpenError;
+
+/// Bytes of notifications that may wait for the writer; more are refused as [`OutboxError::Busy`].
+const WAITING_BYTES: usize = 16 * 1024 * 1024;
+/// Bytes of notifications kept in memory for the deliveries that follow.
+const CACHED_BYTES: usize = 8 * 1024 * 1024;
 
 /// `[store]`: where notifications are kept, and for how long.
 #[derive(Clone, Debug)]
@@ -19,22 +69,303 @@ pub struct Settings {
     pub keep_records: Duration,
 }
 
-/// A stored notification, as a delivery needs it.
+/// The durable store; clones share it.
 #[derive(Clone, Debug)]
-pub struct StoredNotification {
-    pub id: NotificationId,
-    pub received_at: Timestamp,
-    pub legal_entity: LegalEntityId,
-    /// The named shop.
-    pub shop: ShopId,
-    pub mode: Mode,
-    pub format: Format,
-    pub kind: Kind,
-    /// The identity of the event that the other shops learn.
-    pub event: Option<[u8; 16]>,
-    /// For a manual resend: the first notification of the same happening.
-    pub resend_of: Option<NotificationId>,
-    /// The received header lines, `name: value`, one a line.
-    pub headers: String,
-    pub body: Bytes,
+pub struct Outbox {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    store: sqlite::Store,
+    cache: Cache,
+    room: Arc<Semaphore>,
+    alert_changed: Notify,
+    failure: watch::Receiver<Option<String>>,
+}
+
+impl Outbox {
+    /// Opens the store and makes it ready; blocks.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`]: in use, not readable, written by a newer version, or not safe on this machine.
+    pub fn open(settings: &Settings) -> Result<Self, OpenError> {
+        let (failed, failure) = watch::channel(None);
+        let store = sqlite::Store::open(&settings.path, failed)?;
+        Ok(Self {
+            shared: Arc::new(Shared {
+                store,
+                cache: Cache::new(CACHED_BYTES),
+                room: Arc::new(Semaphore::new(WAITING_BYTES)),
+                alert_changed: Notify::new(),
+                failure,
+            }),
+        })
+    }
+
+    /// Writes what is queued and closes the file; blocks. Every other call fails from then on.
+    pub fn close(&self) {
+        self.shared.store.close();
+    }
+
+    /// Waits until the store has failed for good, and says why. The process should end then.
+    pub async fn failure(&self) -> String {
+        let mut failure = self.shared.failure.clone();
+        match failure.wait_for(Option::is_some).await {
+            Ok(why) => why.clone().unwrap_or_default(),
+            // The writer has ended because the store was closed: it did not fail.
+            Err(_) => std::future::pending().await,
+        }
+    }
+
+    /// Stores a notification and one delivery per destination, all or nothing.
+    ///
+    /// When this returns `Ok`, the data survives a power cut. A known identity stores nothing and returns
+    /// [`Accepted::Duplicate`]. Dropping the future does not undo the write.
+    ///
+    /// # Errors
+    ///
+    /// [`OutboxError::Busy`] and [`OutboxError::Full`]: not stored. [`OutboxError::Failed`] may mean stored or not
+    /// stored; if the gateway sends again, the identity decides.
+    pub async fn accept(&self, routed: Routed) -> Result<Accepted, OutboxError> {
+        let bytes = u32::try_from(routed.body.len() + routed.headers.len()).map_err(|_| OutboxError::Busy)?;
+        let room = Arc::clone(&self.shared.room)
+            .try_acquire_many_owned(bytes)
+            .map_err(|_| OutboxError::Busy)?;
+        let (reply, answer) = oneshot::channel();
+        self.shared.store.queue.accept(sqlite::Accept {
+            routed: Box::new(routed),
+            reply: Some(reply),
+            _bytes: room,
+        })?;
+        answer
+            .await
+            .unwrap_or_else(|_| Err(OutboxError::Failed("the store is closed".into())))
+    }
+
+    /// Takes a destination over: from now on `inbox` hears of what is committed for it.
+    ///
+    /// # Errors
+    ///
+    /// [`OutboxError::Failed`]: not taken over.
+    pub async fn own(&self, key: &DestinationKey, inbox: Arc<Inbox>) -> Result<Owned, OutboxError> {
+        let key = key.clone();
+        let node = format!("pid {}", std::process::id());
+        self.shared
+            .store
+            .write(move |ledger| ledger.own(&key, &node, inbox))
+            .await
+    }
+
+    /// Gives a destination back.
+    ///
+    /// # Errors
+    ///
+    /// [`OutboxError::Failed`]: the next owner takes it over all the same.
+    pub async fn release(&self, lease: Lease) -> Result<(), OutboxError> {
+        self.shared.store.write(move |ledger| ledger.release(lease)).await
+    }
+
+    /// Queues an attempt with the state that follows and the incident's, to be written together; the inbox tells when
+    /// it is ([`News::Recorded`]), or that it was refused ([`News::Refused`]). Records of one destination are written
+    /// in the order of the calls.
+    pub fn record(&self, record: AttemptRecord, inbox: &Arc<Inbox>) {
+        let about_incident = record.incident.is_some();
+        let kept = record.clone();
+        if let Err(why) = self.shared.store.queue.record(record, Arc::clone(inbox)) {
+            inbox.tell(News::Refused {
+                record: Box::new(kept),
+                why,
+            });
+            inbox.wake();
+        }
+        if about_incident {
+            self.shared.alert_changed.notify_one();
+        }
+    }
+
+    /// Open deliveries after a seq, at most `limit`, with the highest seq of the same moment.
+    ///
+    /// # Errors
+    ///
+    /// [`OutboxError::Failed`] if the store cannot be read.
+    pub async fn page(&self, lease: Lease, after: i64, limit: usize) -> Result<Page, OutboxError> {
+        self.shared
+            .store
+            .ask(move |connection| sqlite::page(connection, lease.destination, after, limit))
+            .await
+    }
+
+    /// The oldest open delivery of each lane.
+    ///
+    /// # Errors
+    ///
+    /// [`OutboxError::Failed`] if the store cannot be read.
+    pub async fn heads(&self, lease: Lease, lanes: Vec<Lane>) -> Result<Vec<(Lane, Option<Head>)>, OutboxError> {
+        let ask = move |connection: &_| {
+            lanes
+                .into_iter()
+                .map(|lane| Ok((lane, sqlite::head(connection, lease.destination, lane)?)))
+                .collect()
+        };
+        self.shared.store.ask(ask).await
+    }
+
+    /// The lanes of the failed deliveries that are due first, with their times, at most `limit`.
+    ///
+    /// # Errors
+    ///
+    /// [`OutboxError::Failed`] if the store cannot be read.
+    pub async fn due(&self, lease: Lease, limit: usize) -> Result<Vec<(Lane, Timestamp)>, OutboxError> {
+        self.shared
+            .store
+            .ask(move |connection| sqlite::due(connection, lease.destination, limit))
+            .await
+    }
+
+    /// A stored notification, by its key in the store; the ones used last are in memory.
+    ///
+    /// # Errors
+    ///
+    /// [`OutboxError::Failed`] if the store cannot be read.
+    pub async fn notification(&self, id: i64) -> Result<Arc<StoredNotification>, OutboxError> {
+        if let Some(found) = self.shared.cache.find(id) {
+            return Ok(found);
+        }
+        let read = Arc::new(
+            self.shared
+                .store
+                .ask(move |connection| sqlite::notification(connection, id))
+                .await?,
+        );
+        self.shared.cache.put(id, Arc::clone(&read));
+        Ok(read)
+    }
+
+    /// Notes a trouble of the daemon itself, for the operators.
+    ///
+    /// # Errors
+    ///
+    /// [`OutboxError`] if it could not be written.
+    pub async fn report(&self, trouble: Trouble, now: Timestamp) -> Result<(), OutboxError> {
+        self.shared
+            .store
+            .write(move |ledger| ledger.report(&trouble, now))
+            .await?;
+        self.shared.alert_changed.notify_one();
+        Ok(())
+    }
+
+    /// Woken when there may be incidents, troubles or e-mails to look at.
+    pub fn alert_changed(&self) -> &Notify {
+        &self.shared.alert_changed
+    }
+
+    /// Incidents that have changed since they were last told of.
+    ///
+    /// # Errors
+    ///
+    /// [`OutboxError::Failed`] if the store cannot be read.
+    pub async fn unseen_incidents(&self, limit: u32) -> Result<Vec<IncidentRow>, OutboxError> {
+        self.shared
+            .store
+            .ask(move |connection| sqlite::unseen_incidents(connection, limit))
+            .await
+    }
+
+    /// Troubles that were not told yet.
+    ///
+    /// # Errors
+    ///
+    /// [`OutboxError::Failed`] if the store cannot be read.
+    pub async fn unseen_troubles(&self, limit: u32) -> Result<Vec<TroubleRow>, OutboxError> {
+        self.shared
+            .store
+            .ask(move |connection| sqlite::unseen_troubles(connection, limit))
+            .await
+    }
+
+    /// What waits for a destination, with the first few.
+    ///
+    /// # Errors
+    ///
+    /// [`OutboxError::Failed`] if the store cannot be read.
+    pub async fn waiting(&self, key: &DestinationKey, first: usize) -> Result<Waiting, OutboxError> {
+        let key = key.clone();
+        self.shared
+            .store
+            .ask(move |connection| sqlite::waiting(connection, &key, first))
+            .await
+    }
+
+    /// Makes the e-mails of a step of an incident, and remembers what was told: in one transaction, so each step is
+    /// decided once.
+    ///
+    /// # Errors
+    ///
+    /// [`OutboxError`]: neither was written.
+    pub async fn tell(&self, telling: Telling, now: Timestamp) -> Result<(), OutboxError> {
+        self.shared.store.write(move |ledger| ledger.tell(&telling, now)).await
+    }
+
+    /// The same for troubles.
+    ///
+    /// # Errors
+    ///
+    /// [`OutboxError`]: neither was written.
+    pub async fn tell_troubles(&self, ids: Vec<i64>, emails: Vec<NewEmail>, now: Timestamp) -> Result<(), OutboxError> {
+        self.shared
+            .store
+            .write(move |ledger| ledger.tell_troubles(&ids, &emails, now))
+            .await
+    }
+
+    /// E-mails that want to be sent now.
+    ///
+    /// # Errors
+    ///
+    /// [`OutboxError::Failed`] if the store cannot be read.
+    pub async fn due_emails(&self, now: Timestamp, limit: u32) -> Result<Vec<DueEmail>, OutboxError> {
+        self.shared
+            .store
+            .ask(move |connection| sqlite::due_emails(connection, now, limit))
+            .await
+    }
+
+    /// When the next e-mail wants to be sent.
+    ///
+    /// # Errors
+    ///
+    /// [`OutboxError::Failed`] if the store cannot be read.
+    pub async fn next_email(&self) -> Result<Option<Timestamp>, OutboxError> {
+        self.shared.store.ask(sqlite::next_email).await
+    }
+
+    /// The mail server has taken it.
+    ///
+    /// # Errors
+    ///
+    /// [`OutboxError`]: not recorded; it will be sent again, with the same `Message-ID`.
+    pub async fn email_sent(&self, id: i64, now: Timestamp) -> Result<(), OutboxError> {
+        self.shared.store.write(move |ledger| ledger.email_sent(id, now)).await
+    }
+
+    /// The mail server has not taken it; without `retry_at` it failed for good.
+    ///
+    /// # Errors
+    ///
+    /// [`OutboxError`]: not recorded; it is due as before.
+    pub async fn email_failed(
+        &self,
+        id: i64,
+        now: Timestamp,
+        retry_at: Option<Timestamp>,
+        detail: String,
+    ) -> Result<(), OutboxError> {
+        self.shared
+            .store
+            .write(move |ledger| ledger.email_failed(id, now, retry_at, &detail))
+            .await
+    }
 }

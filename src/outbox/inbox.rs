@@ -1,0 +1,76 @@
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+
+use super::{AttemptRecord, Head, Named, OutboxError};
+use crate::domain::Lane;
+
+/// New deliveries that are held for an owner; more are left to be read from the store.
+const HELD: usize = 1_000;
+
+/// What the writer tells the owner of a destination, in the order of the commits.
+#[derive(Debug)]
+pub enum News {
+    /// A delivery was committed.
+    HandedOver(Named),
+    /// An attempt was recorded; `next` is the lane's oldest open delivery as of that commit.
+    Recorded { seq: i64, lane: Lane, next: Option<Head> },
+    /// It was not: the owner must give it again.
+    Refused {
+        record: Box<AttemptRecord>,
+        why: OutboxError,
+    },
+}
+
+/// Where the writer leaves the news of one destination.
+///
+/// Hand-overs may be left out when too many wait: the owner sees from `last` that there is more to read.
+#[derive(Debug, Default)]
+pub struct Inbox {
+    state: Mutex<State>,
+    wake: Notify,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    news: VecDeque<News>,
+    handed_over: usize,
+    last: i64,
+}
+
+impl Inbox {
+    /// All news since the last call, and the highest seq committed.
+    pub fn take(&self) -> (VecDeque<News>, i64) {
+        let mut state = self.lock();
+        state.handed_over = 0;
+        (std::mem::take(&mut state.news), state.last)
+    }
+
+    /// Waits until there may be news; also woken by [`Inbox::wake`].
+    pub async fn changed(&self) {
+        self.wake.notified().await;
+    }
+
+    /// Lets one waiter look again.
+    pub fn wake(&self) {
+        self.wake.notify_one();
+    }
+
+    pub(super) fn hand_over(&self, named: Named) {
+        let mut state = self.lock();
+        state.last = named.seq;
+        if state.handed_over < HELD {
+            state.handed_over += 1;
+            state.news.push_back(News::HandedOver(named));
+        }
+    }
+
+    pub(super) fn tell(&self, news: News) {
+        self.lock().news.push_back(news);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

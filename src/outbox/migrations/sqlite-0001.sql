@@ -1,0 +1,134 @@
+-- One row a notification: what the gateway sent, and what was read from it.
+CREATE TABLE notifications(
+  id INTEGER PRIMARY KEY,           -- given by the writer, in the order of the commits
+  uuid BLOB NOT NULL UNIQUE,
+  received_at INTEGER NOT NULL,     -- ms since 1970, as every time here
+  legal_entity TEXT NOT NULL,
+  shop TEXT NOT NULL,
+  mode TEXT NOT NULL,
+  format TEXT NOT NULL,
+  kind TEXT NOT NULL,
+  standing TEXT NOT NULL,           -- routed, parked, quarantined
+  token TEXT,
+  transaction_uuid TEXT,
+  event BLOB,                       -- identity of the event that the other shops learn
+  resend_of INTEGER,                -- the notification that a manual resend repeats
+  lane INTEGER NOT NULL,
+  headers TEXT NOT NULL,
+  body BLOB NOT NULL
+) STRICT;
+CREATE INDEX notifications_token ON notifications(token) WHERE token IS NOT NULL;
+CREATE INDEX notifications_kept ON notifications(standing, id) WHERE standing <> 'routed';
+
+-- What makes two notifications, or two events, the same: unique by constraint, not by look-up.
+CREATE TABLE identities(
+  hash BLOB PRIMARY KEY,
+  notification INTEGER NOT NULL,
+  until INTEGER                     -- when it lapses; NULL: never
+) WITHOUT ROWID, STRICT;
+
+-- One shop's URL for one mode and one rendition. It numbers its deliveries.
+CREATE TABLE destinations(
+  id INTEGER PRIMARY KEY,
+  legal_entity TEXT NOT NULL,
+  shop TEXT NOT NULL,
+  mode TEXT NOT NULL,
+  rendition TEXT NOT NULL,
+  last INTEGER NOT NULL DEFAULT 0,  -- highest seq given
+  owner TEXT,                       -- the node that schedules it
+  epoch INTEGER NOT NULL DEFAULT 0, -- raised by every take-over: the fence of `record`
+  until INTEGER,                    -- end of the lease where several nodes share the store
+  paused INTEGER,                   -- since when
+  down INTEGER,                     -- since when
+  give_up_from INTEGER NOT NULL DEFAULT 0, -- resume, or return from parking: `give_up_after` counts from here at the earliest
+  UNIQUE(legal_entity, shop, mode, rendition)
+) STRICT;
+
+CREATE TABLE deliveries(
+  destination INTEGER NOT NULL,
+  seq INTEGER NOT NULL,             -- gap-free within the destination, in the order of the commits
+  lane INTEGER NOT NULL,
+  notification INTEGER NOT NULL,
+  since INTEGER NOT NULL,           -- acceptance or replay: `give_up_after` counts from here
+  state INTEGER NOT NULL DEFAULT 0, -- 0 open, 1 delivered, 2 dead letter, 3 cancelled
+  attempts INTEGER NOT NULL DEFAULT 0,
+  retries INTEGER NOT NULL DEFAULT 0, -- of these, the ones that used up a retry
+  due INTEGER NOT NULL DEFAULT 0,   -- 0: never failed
+  replay_of INTEGER,                -- seq of the delivery that this one repeats
+  replays INTEGER NOT NULL DEFAULT 0, -- how many times it was repeated before
+  PRIMARY KEY(destination, seq)
+) WITHOUT ROWID, STRICT;
+-- The planner does not choose these by itself: queries name them (INDEXED BY) and write state=0 as a literal.
+CREATE INDEX deliveries_open ON deliveries(destination, seq) WHERE state=0;
+CREATE INDEX deliveries_lane ON deliveries(destination, lane, seq) WHERE state=0;
+CREATE INDEX deliveries_due ON deliveries(destination, due, seq) WHERE state=0 AND due>0;
+CREATE INDEX deliveries_dead ON deliveries(destination, seq) WHERE state=2;
+CREATE INDEX deliveries_notification ON deliveries(notification);
+
+CREATE TABLE attempts(
+  destination INTEGER NOT NULL,
+  seq INTEGER NOT NULL,
+  n INTEGER NOT NULL,
+  at INTEGER NOT NULL,
+  ms INTEGER NOT NULL,
+  status INTEGER,                   -- HTTP status of the answer, if there was one
+  cause TEXT,                       -- NULL: delivered
+  detail TEXT,
+  answer BLOB,                      -- its first 512 bytes, if there were any
+  PRIMARY KEY(destination, seq, n)
+) WITHOUT ROWID, STRICT;
+
+-- One destination in trouble, from the first failure to the recovery.
+CREATE TABLE incidents(
+  id INTEGER PRIMARY KEY,
+  destination INTEGER NOT NULL,
+  opened_at INTEGER NOT NULL,
+  closed_at INTEGER,
+  facts TEXT NOT NULL,              -- JSON, written by the destination's owner with the attempt
+  version INTEGER NOT NULL DEFAULT 1,
+  told TEXT NOT NULL DEFAULT '',    -- JSON, written by the holder of the lease `alert`
+  seen INTEGER NOT NULL DEFAULT 0   -- the version that `told` has taken into account
+) STRICT;
+CREATE UNIQUE INDEX incidents_open ON incidents(destination) WHERE closed_at IS NULL;
+CREATE INDEX incidents_unseen ON incidents(id) WHERE seen <> version;
+
+-- The daemon's own trouble.
+CREATE TABLE troubles(
+  id INTEGER PRIMARY KEY,
+  at INTEGER NOT NULL,
+  facts TEXT NOT NULL,              -- JSON
+  told_at INTEGER
+) STRICT;
+CREATE INDEX troubles_untold ON troubles(id) WHERE told_at IS NULL;
+
+CREATE TABLE emails(
+  id INTEGER PRIMARY KEY,
+  thread TEXT NOT NULL,             -- incident or trouble
+  step TEXT NOT NULL,
+  address TEXT NOT NULL,
+  message_id TEXT NOT NULL,
+  in_reply_to TEXT,                 -- the thread's first Message-ID
+  subject TEXT NOT NULL,
+  body TEXT NOT NULL,
+  created_at INTEGER NOT NULL,
+  state INTEGER NOT NULL DEFAULT 0, -- 0 waiting, 1 sent, 2 failed for good
+  due INTEGER NOT NULL,
+  attempts INTEGER NOT NULL DEFAULT 0,
+  ended_at INTEGER,
+  detail TEXT,
+  UNIQUE(thread, step, address)
+) STRICT;
+CREATE INDEX emails_due ON emails(due) WHERE state=0;
+
+-- What operators ask for, as rows that the owner of the destination observes.
+CREATE TABLE verbs(
+  id INTEGER PRIMARY KEY,
+  at INTEGER NOT NULL,
+  verb TEXT NOT NULL,
+  destination INTEGER,              -- NULL: not about one
+  arguments TEXT NOT NULL,          -- JSON
+  asked_by TEXT NOT NULL,
+  done_at INTEGER,
+  result TEXT
+) STRICT;
+CREATE INDEX verbs_waiting ON verbs(id) WHERE done_at IS NULL;

@@ -1,0 +1,243 @@
+//! What goes into the outbox and comes out of it.
+
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use bytes::Bytes;
+use jiff::Timestamp;
+
+use crate::domain::{
+    DestinationKey, Format, Incident, Kind, Lane, LegalEntityId, Mode, NotificationId, ShopId, Trouble,
+};
+
+/// What became of a notification.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Accepted {
+    /// Seen before; nothing was stored.
+    Duplicate { first: NotificationId },
+    /// On disk, with one delivery per destination.
+    Stored,
+}
+
+/// A stored notification, as a delivery needs it.
+#[derive(Debug)]
+pub struct StoredNotification {
+    pub id: NotificationId,
+    pub received_at: Timestamp,
+    pub legal_entity: LegalEntityId,
+    /// The named shop.
+    pub shop: ShopId,
+    pub mode: Mode,
+    pub format: Format,
+    pub kind: Kind,
+    /// The identity of the event that the other shops learn.
+    pub event: Option<[u8; 16]>,
+    /// For a manual resend: the first notification of the same happening.
+    pub resend_of: Option<NotificationId>,
+    /// The received header lines, `name: value`, one a line.
+    pub headers: String,
+    pub body: Bytes,
+    /// The event's JSON once it was rendered: it is the same for every shop.
+    pub event_body: OnceLock<Bytes>,
+}
+
+/// A delivery that was just committed, or a row of a page: enough to name its lane.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Named {
+    pub seq: i64,
+    pub lane: Lane,
+    /// Key of the notification in the store.
+    pub notification: i64,
+    pub since: Timestamp,
+}
+
+/// The oldest open delivery of a lane: the one that may be attempted.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Head {
+    pub seq: i64,
+    pub lane: Lane,
+    pub notification: i64,
+    pub since: Timestamp,
+    /// Attempts made, and those of them that used up a retry.
+    pub attempts: u32,
+    pub retries: u32,
+    /// `None`: never failed.
+    pub due: Option<Timestamp>,
+    /// How many times the delivery was replayed.
+    pub replays: u32,
+}
+
+impl From<Named> for Head {
+    fn from(named: Named) -> Self {
+        let Named {
+            seq,
+            lane,
+            notification,
+            since,
+        } = named;
+        Self {
+            seq,
+            lane,
+            notification,
+            since,
+            attempts: 0,
+            retries: 0,
+            due: None,
+            replays: 0,
+        }
+    }
+}
+
+/// Open deliveries after a seq, with the highest seq given so far, both of one snapshot.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Page {
+    pub rows: Vec<Named>,
+    pub last: i64,
+    /// Whether there may be more rows after these.
+    pub full: bool,
+}
+
+/// The right to schedule a destination.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Lease {
+    /// Key of the destination in the store.
+    pub destination: i64,
+    /// A later owner has a higher one; `record` refuses the lower.
+    pub epoch: i64,
+}
+
+/// What an owner starts from.
+#[derive(Debug)]
+pub struct Owned {
+    pub lease: Lease,
+    /// Everything up to here has ended.
+    pub read: i64,
+    pub last: i64,
+    pub give_up_from: Timestamp,
+    pub incident: Option<Incident>,
+    /// Open deliveries that have failed before: the incident ends when none is left.
+    pub failing: u64,
+}
+
+/// How a delivery stands after an attempt.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Next {
+    DeadLetter,
+    Delivered,
+    /// Waits for its next attempt.
+    Due(Timestamp),
+}
+
+/// One attempt and what follows from it, written in one transaction.
+#[derive(Clone, Debug)]
+pub struct AttemptRecord {
+    pub lease: Lease,
+    pub seq: i64,
+    pub lane: Lane,
+    /// The first is 1.
+    pub attempt: u32,
+    /// Retries used up, this attempt included.
+    pub retries: u32,
+    pub started_at: Timestamp,
+    pub took: Duration,
+    pub status: Option<u16>,
+    /// `None`: delivered.
+    pub cause: Option<&'static str>,
+    pub detail: String,
+    pub answer: Vec<u8>,
+    pub next: Next,
+    /// The destination's incident after this attempt, if it has changed.
+    pub incident: Option<Incident>,
+}
+
+/// An incident that the holder of the lease `alert` has not seen in this version.
+#[derive(Clone, Debug)]
+pub struct IncidentRow {
+    pub id: i64,
+    pub destination: DestinationKey,
+    pub version: i64,
+    pub incident: Incident,
+    /// What was told of it, as `alert` wrote it; empty at first.
+    pub told: String,
+}
+
+/// What waits for a destination, as an e-mail shows it.
+#[derive(Clone, Debug, Default)]
+pub struct Waiting {
+    pub count: u64,
+    /// When the oldest was received.
+    pub oldest: Option<Timestamp>,
+    /// When a failed one is tried again.
+    pub next_attempt: Option<Timestamp>,
+    /// The first of them.
+    pub first: Vec<WaitingNotification>,
+    /// The kinds of all of them, each once.
+    pub kinds: Vec<Kind>,
+}
+
+/// One of them.
+#[derive(Clone, Debug)]
+pub struct WaitingNotification {
+    pub id: NotificationId,
+    pub kind: Kind,
+    pub token: Option<String>,
+    pub received_at: Timestamp,
+}
+
+/// E-mails of one step of an incident, and what `alert` wants to remember of it.
+#[derive(Clone, Debug)]
+pub struct Telling {
+    pub incident: i64,
+    /// The version that was looked at.
+    pub version: i64,
+    pub told: String,
+    pub emails: Vec<NewEmail>,
+}
+
+/// An e-mail to one address.
+#[derive(Clone, Debug)]
+pub struct NewEmail {
+    /// `incident-7` or `trouble-3`; with step and address it is unique.
+    pub thread: String,
+    pub step: String,
+    pub to: String,
+    pub message_id: String,
+    pub in_reply_to: Option<String>,
+    pub subject: String,
+    pub text: String,
+}
+
+/// A trouble of the daemon itself, not told yet.
+#[derive(Clone, Debug)]
+pub struct TroubleRow {
+    pub id: i64,
+    pub at: Timestamp,
+    pub trouble: Trouble,
+}
+
+/// An e-mail that wants to be sent now.
+#[derive(Clone, Debug)]
+pub struct DueEmail {
+    pub id: i64,
+    pub to: String,
+    pub message_id: String,
+    pub in_reply_to: Option<String>,
+    pub subject: String,
+    pub text: String,
+    pub created_at: Timestamp,
+    pub attempts: u32,
+}
+
+/// Why the outbox did not do it.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum OutboxError {
+    #[error("too much is waiting to be written")]
+    Busy,
+    #[error("the disk is full, or nearly so")]
+    Full,
+    /// Written or not written: if the gateway sends again, the identity decides.
+    #[error("the store failed: {0}")]
+    Failed(String),
+    #[error("another owner has taken the destination over")]
+    LeaseLost,
+}

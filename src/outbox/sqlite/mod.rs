@@ -1,0 +1,113 @@
+//! The outbox in one SQLite file: one writer with group commit, one reader, checkpoints off the commit path.
+//!
+//! Settings and their reasons are measured in store.md; `synchronous=FULL` is what the promise rests on.
+
+mod accept;
+mod checkpoint;
+mod mail;
+mod open;
+mod read;
+mod record;
+mod writer;
+
+use std::path::Path;
+use std::sync::mpsc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use rusqlite::Connection;
+use tokio::sync::oneshot;
+
+pub(super) use accept::Accept;
+pub(super) use mail::{due_emails, next_email, unseen_incidents, unseen_troubles};
+pub use open::OpenError;
+pub(super) use read::{due, head, notification, page, waiting};
+pub(super) use writer::{Queue, Task};
+
+use super::OutboxError;
+use checkpoint::Checkpointer;
+use writer::Ledger;
+
+type Question = Box<dyn FnOnce(&Connection) + Send>;
+
+/// The threads that own the connections.
+#[derive(Debug)]
+pub(super) struct Store {
+    pub(super) queue: Arc<Queue>,
+    questions: Mutex<Option<mpsc::Sender<Question>>>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl Store {
+    /// Opens the file, brings its tables up to date, truncates the log of the last run, and starts the threads.
+    pub(super) fn open(path: &Path, failed: tokio::sync::watch::Sender<Option<String>>) -> Result<Self, OpenError> {
+        let opened = open::open(path)?;
+        let queue = Arc::new(Queue::new(path.to_owned()));
+        let (ask, questions) = mpsc::channel::<Question>();
+        let (checkpointer, copying) = Checkpointer::start(opened.checkpointer)?;
+        let ledger = Ledger::new(opened.writer, opened.lock, checkpointer)?;
+        let writer = std::thread::Builder::new().name("outbox-writer".into()).spawn({
+            let queue = Arc::clone(&queue);
+            move || writer::run(ledger, &queue, &failed)
+        })?;
+        let reader = opened.reader;
+        let reader = std::thread::Builder::new()
+            .name("outbox-reader".into())
+            .spawn(move || questions.iter().for_each(|question| question(&reader)))?;
+        Ok(Self {
+            queue,
+            questions: Mutex::new(Some(ask)),
+            threads: Mutex::new(vec![writer, copying, reader]),
+        })
+    }
+
+    /// Asks on the reader's connection: sees everything committed so far.
+    pub(super) async fn ask<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, OutboxError> {
+        let (reply, answer) = oneshot::channel();
+        let question: Question = Box::new(move |connection| {
+            // Nobody waits any more: nothing to do.
+            drop(reply.send(question(connection)));
+        });
+        let asked = match &*self.questions.lock().unwrap_or_else(PoisonError::into_inner) {
+            Some(ask) => ask.send(question).is_ok(),
+            None => false,
+        };
+        if !asked {
+            return Err(OutboxError::Failed("the store is closed".into()));
+        }
+        match answer.await {
+            Ok(answer) => answer.map_err(|error| OutboxError::Failed(error.to_string())),
+            Err(_) => Err(OutboxError::Failed("the store is closed".into())),
+        }
+    }
+
+    /// Does it in the writer's next transaction; `Ok` means committed and synced.
+    pub(super) async fn write<T: Send + 'static>(
+        &self,
+        act: impl FnOnce(&mut Ledger) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, OutboxError> {
+        let (reply, answer) = oneshot::channel();
+        let task: Task = Box::new(move |ledger| {
+            let done = act(ledger)?;
+            // Nobody waits any more: it is committed all the same.
+            Ok(Box::new(move || drop(reply.send(done))))
+        });
+        self.queue.task(task)?;
+        answer.await.map_err(|_| OutboxError::Failed("not written".into()))
+    }
+
+    /// Writes what is queued, then closes the file. Blocks.
+    pub(super) fn close(&self) {
+        self.queue.close();
+        drop(self.questions.lock().unwrap_or_else(PoisonError::into_inner).take());
+        let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
+        for thread in threads {
+            if thread.join().is_err() {
+                tracing::error!("a thread of the store panicked");
+            }
+        }
+    }
+}

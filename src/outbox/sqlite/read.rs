@@ -1,0 +1,232 @@
+//! Questions to the store. Each that walks an index names it: the planner would take the primary key and scan
+//! everything that was ever delivered (store.md 9). The tests hold the plans.
+
+use std::sync::OnceLock;
+
+use jiff::Timestamp;
+use rusqlite::types::Type;
+use rusqlite::{Connection, OptionalExtension, Row};
+use serde::de::DeserializeOwned;
+
+use crate::domain::{DestinationKey, Format, Kind, Lane, Mode, NotificationId};
+use crate::outbox::{Head, Named, Page, StoredNotification, Waiting, WaitingNotification};
+
+const HEAD: &str = "SELECT seq, notification, since, attempts, retries, due, replays
+  FROM deliveries INDEXED BY deliveries_lane WHERE destination = ? AND lane = ? AND state=0 ORDER BY seq LIMIT 1";
+
+const PAGE: &str = "SELECT seq, lane, notification, since
+  FROM deliveries INDEXED BY deliveries_open WHERE destination = ? AND state=0 AND seq > ? ORDER BY seq LIMIT ?";
+
+const DUE: &str = "SELECT lane, due FROM deliveries INDEXED BY deliveries_due
+  WHERE destination = ? AND state=0 AND due>0 ORDER BY due, seq LIMIT ?";
+
+/// The oldest open delivery of a lane.
+pub(in crate::outbox) fn head(connection: &Connection, destination: i64, lane: Lane) -> rusqlite::Result<Option<Head>> {
+    connection
+        .prepare_cached(HEAD)?
+        .query_row((destination, lane.0), |row| {
+            let due: i64 = row.get(5)?;
+            Ok(Head {
+                seq: row.get(0)?,
+                lane,
+                notification: row.get(1)?,
+                since: timestamp(row, 2)?,
+                attempts: row.get(3)?,
+                retries: row.get(4)?,
+                due: if due > 0 { Some(timestamp(row, 5)?) } else { None },
+                replays: row.get(6)?,
+            })
+        })
+        .optional()
+}
+
+/// Open deliveries after a seq, and the highest seq, in one snapshot: a `last` read later would skip what was
+/// committed in between.
+pub(in crate::outbox) fn page(
+    connection: &Connection,
+    destination: i64,
+    after: i64,
+    limit: usize,
+) -> rusqlite::Result<Page> {
+    let snapshot = connection.unchecked_transaction()?;
+    let last = snapshot
+        .prepare_cached("SELECT last FROM destinations WHERE id = ?")?
+        .query_row([destination], |row| row.get(0))?;
+    let rows = snapshot
+        .prepare_cached(PAGE)?
+        .query_map((destination, after, i64::try_from(limit).unwrap_or(i64::MAX)), |row| {
+            Ok(Named {
+                seq: row.get(0)?,
+                lane: Lane(row.get(1)?),
+                notification: row.get(2)?,
+                since: timestamp(row, 3)?,
+            })
+        })?
+        .collect::<rusqlite::Result<Vec<_>>>()?;
+    let full = rows.len() == limit;
+    Ok(Page { rows, last, full })
+}
+
+/// The lanes of the failed deliveries that are due first, with their times.
+pub(in crate::outbox) fn due(
+    connection: &Connection,
+    destination: i64,
+    limit: usize,
+) -> rusqlite::Result<Vec<(Lane, Timestamp)>> {
+    connection
+        .prepare_cached(DUE)?
+        .query_map((destination, i64::try_from(limit).unwrap_or(i64::MAX)), |row| {
+            Ok((Lane(row.get(0)?), timestamp(row, 1)?))
+        })?
+        .collect()
+}
+
+/// A notification, as a delivery needs it.
+pub(in crate::outbox) fn notification(connection: &Connection, id: i64) -> rusqlite::Result<StoredNotification> {
+    connection
+        .prepare_cached(
+            "SELECT n.uuid, n.received_at, n.legal_entity, n.shop, n.mode, n.format, n.kind, n.event, first.uuid,
+               n.headers, n.body
+             FROM notifications n LEFT JOIN notifications first ON first.id = n.resend_of WHERE n.id = ?",
+        )?
+        .query_row([id], |row| {
+            Ok(StoredNotification {
+                id: NotificationId::from_bytes(row.get(0)?),
+                received_at: timestamp(row, 1)?,
+                legal_entity: parsed(row, 2)?,
+                shop: parsed(row, 3)?,
+                mode: word(row, 4, Mode::from_word)?,
+                format: word(row, 5, Format::from_word)?,
+                kind: parsed(row, 6)?,
+                event: row.get(7)?,
+                resend_of: row.get::<_, Option<[u8; 16]>>(8)?.map(NotificationId::from_bytes),
+                headers: row.get(9)?,
+                body: row.get::<_, Vec<u8>>(10)?.into(),
+                event_body: OnceLock::new(),
+            })
+        })
+}
+
+/// What waits for a destination, for an e-mail; counting stops at 100,001.
+pub(in crate::outbox) fn waiting(
+    connection: &Connection,
+    key: &DestinationKey,
+    first: usize,
+) -> rusqlite::Result<Waiting> {
+    let snapshot = connection.unchecked_transaction()?;
+    let destination: Option<i64> = snapshot
+        .prepare_cached(
+            "SELECT id FROM destinations WHERE legal_entity = ? AND shop = ? AND mode = ? AND rendition = ?",
+        )?
+        .query_row(
+            (
+                key.legal_entity.as_str(),
+                key.shop.as_str(),
+                key.mode.word(),
+                key.rendition.word(),
+            ),
+            |row| row.get(0),
+        )
+        .optional()?;
+    let Some(destination) = destination else {
+        return Ok(Waiting::default());
+    };
+    let count: i64 = snapshot
+        .prepare_cached(
+            "SELECT count(*) FROM (SELECT 1 FROM deliveries INDEXED BY deliveries_open
+             WHERE destination = ? AND state=0 LIMIT 100001)",
+        )?
+        .query_row([destination], |row| row.get(0))?;
+    let rows = snapshot
+        .prepare_cached(
+            "SELECT n.uuid, n.kind, n.token, n.received_at FROM deliveries d INDEXED BY deliveries_open
+             JOIN notifications n ON n.id = d.notification
+             WHERE d.destination = ? AND d.state=0 ORDER BY d.seq LIMIT ?",
+        )?
+        .query_map((destination, 1_000), |row| {
+            Ok(WaitingNotification {
+                id: NotificationId::from_bytes(row.get(0)?),
+                kind: parsed(row, 1)?,
+                token: row.get(2)?,
+                received_at: timestamp(row, 3)?,
+            })
+        })?
+        .collect::<rusqlite::Result<Vec<_>>>()?;
+    let next_attempt = due(&snapshot, destination, 1)?.first().map(|(_, at)| *at);
+    let kinds = Kind::ALL
+        .into_iter()
+        .filter(|kind| rows.iter().any(|row| row.kind == *kind))
+        .collect();
+    Ok(Waiting {
+        count: u64::try_from(count).unwrap_or(0),
+        oldest: rows.first().map(|row| row.received_at),
+        next_attempt,
+        kinds,
+        first: rows.into_iter().take(first).collect(),
+    })
+}
+
+/// A column of milliseconds since 1970.
+pub(super) fn timestamp(row: &Row<'_>, column: usize) -> rusqlite::Result<Timestamp> {
+    Timestamp::from_millisecond(row.get(column)?).map_err(|error| unreadable(column, error))
+}
+
+/// A column that a type reads from text.
+pub(super) fn parsed<T: std::str::FromStr>(row: &Row<'_>, column: usize) -> rusqlite::Result<T>
+where
+    T::Err: std::error::Error + Send + Sync + 'static,
+{
+    row.get::<_, String>(column)?
+        .parse()
+        .map_err(|error| unreadable(column, error))
+}
+
+pub(super) fn word<T>(row: &Row<'_>, column: usize, read: impl Fn(&str) -> Option<T>) -> rusqlite::Result<T> {
+    let text: String = row.get(column)?;
+    read(&text).ok_or_else(|| unreadable(column, std::io::Error::other("a word that this version does not know")))
+}
+
+/// A column of JSON.
+pub(super) fn json<T: DeserializeOwned>(text: &str) -> rusqlite::Result<T> {
+    serde_json::from_str(text).map_err(|error| unreadable(0, error))
+}
+
+pub(super) fn unwritable(error: serde_json::Error) -> rusqlite::Error {
+    rusqlite::Error::ToSqlConversionFailure(Box::new(error))
+}
+
+fn unreadable(column: usize, error: impl std::error::Error + Send + Sync + 'static) -> rusqlite::Error {
+    rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_question_walks_its_index() {
+        let folder = tempfile::tempdir().unwrap();
+        let opened = super::super::open::open(&folder.path().join("outbox.db")).unwrap();
+        for (question, index) in [
+            (HEAD, "deliveries_lane"),
+            (PAGE, "deliveries_open"),
+            (DUE, "deliveries_due"),
+        ] {
+            let mut statement = opened
+                .reader
+                .prepare(&format!("EXPLAIN QUERY PLAN {question}"))
+                .unwrap();
+            let parameters = vec![1_i64; statement.parameter_count()];
+            let plan: Vec<String> = statement
+                .query_map(rusqlite::params_from_iter(parameters), |row| row.get(3))
+                .unwrap()
+                .collect::<Result<_, _>>()
+                .unwrap();
+            assert_eq!(plan.len(), 1, "{question}: {plan:?}");
+            assert!(
+                plan[0].starts_with("SEARCH") && plan[0].contains(index),
+                "{question}: {plan:?}"
+            );
+        }
+    }
+}

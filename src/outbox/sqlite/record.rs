@@ -1,0 +1,147 @@
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use rusqlite::OptionalExtension;
+
+use super::read;
+use super::writer::{AfterCommit, Ledger};
+use crate::domain::{DestinationKey, Incident};
+use crate::outbox::{AttemptRecord, Inbox, Lease, News, Next, OutboxError, Owned};
+
+impl Ledger {
+    /// Makes the caller the owner: from the end of this transaction on, the inbox gets what is committed.
+    pub(crate) fn own(&mut self, key: &DestinationKey, node: &str, inbox: Arc<Inbox>) -> rusqlite::Result<Owned> {
+        let destination = *self.destination(key)?;
+        let id = destination.id;
+        let (epoch, give_up_from) = self.connection.query_row(
+            "UPDATE destinations SET owner = ?, epoch = epoch + 1 WHERE id = ? RETURNING epoch, give_up_from",
+            (node, id),
+            |row| Ok((row.get(0)?, read::timestamp(row, 1)?)),
+        )?;
+        let oldest: Option<i64> = self
+            .connection
+            .query_row(
+                "SELECT seq FROM deliveries INDEXED BY deliveries_open WHERE destination = ? AND state=0
+                 ORDER BY seq LIMIT 1",
+                [id],
+                |row| row.get(0),
+            )
+            .optional()?;
+        let incident: Option<String> = self
+            .connection
+            .query_row(
+                "SELECT facts FROM incidents WHERE destination = ? AND closed_at IS NULL",
+                [id],
+                |row| row.get(0),
+            )
+            .optional()?;
+        let failing: i64 = self.connection.query_row(
+            "SELECT count(*) FROM (SELECT 1 FROM deliveries INDEXED BY deliveries_due
+             WHERE destination = ? AND state=0 AND due>0 LIMIT 100000)",
+            [id],
+            |row| row.get(0),
+        )?;
+        self.owners.insert(id, (epoch, inbox));
+        Ok(Owned {
+            lease: Lease { destination: id, epoch },
+            read: oldest.map_or(destination.last, |seq| seq - 1),
+            last: destination.last,
+            give_up_from,
+            incident: incident.map(|facts| read::json::<Incident>(&facts)).transpose()?,
+            failing: u64::try_from(failing).unwrap_or(0),
+        })
+    }
+
+    /// Gives it back.
+    pub(crate) fn release(&mut self, lease: Lease) -> rusqlite::Result<()> {
+        if self
+            .owners
+            .get(&lease.destination)
+            .is_some_and(|(epoch, _)| *epoch == lease.epoch)
+        {
+            self.owners.remove(&lease.destination);
+            self.connection
+                .execute("UPDATE destinations SET owner = NULL WHERE id = ?", [lease.destination])?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn record(&self, record: &AttemptRecord, inbox: &Arc<Inbox>) -> rusqlite::Result<AfterCommit> {
+        let inbox = Arc::clone(inbox);
+        let lease = record.lease;
+        if self
+            .owners
+            .get(&lease.destination)
+            .is_none_or(|(epoch, _)| *epoch != lease.epoch)
+        {
+            let record = Box::new(record.clone());
+            return Ok(Box::new(move || {
+                inbox.tell(News::Refused {
+                    record,
+                    why: OutboxError::LeaseLost,
+                });
+                inbox.wake();
+            }));
+        }
+        let (state, due) = match record.next {
+            Next::Due(at) => (0, at.as_millisecond().max(1)),
+            Next::Delivered => (1, 0),
+            Next::DeadLetter => (2, 0),
+        };
+        self.connection
+            .prepare_cached(
+                "UPDATE deliveries SET state = ?, attempts = ?, retries = ?, due = ? WHERE destination = ? AND seq = ?",
+            )?
+            .execute((
+                state,
+                record.attempt,
+                record.retries,
+                due,
+                lease.destination,
+                record.seq,
+            ))?;
+        self.connection
+            .prepare_cached(
+                "INSERT OR REPLACE INTO attempts(destination, seq, n, at, ms, status, cause, detail, answer)
+                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            )?
+            .execute((
+                lease.destination,
+                record.seq,
+                record.attempt,
+                record.started_at.as_millisecond(),
+                i64::try_from(record.took.as_millis()).unwrap_or(i64::MAX),
+                record.status,
+                record.cause,
+                Some(&record.detail).filter(|detail| !detail.is_empty()),
+                Some(&record.answer).filter(|answer| !answer.is_empty()),
+            ))?;
+        if let Some(incident) = &record.incident {
+            self.incident(lease.destination, incident, record.started_at)?;
+        }
+        let next = read::head(&self.connection, lease.destination, record.lane)?;
+        let (seq, lane) = (record.seq, record.lane);
+        Ok(Box::new(move || {
+            inbox.tell(News::Recorded { seq, lane, next });
+            inbox.wake();
+        }))
+    }
+
+    fn incident(&self, destination: i64, incident: &Incident, now: Timestamp) -> rusqlite::Result<()> {
+        let facts = serde_json::to_string(incident).map_err(read::unwritable)?;
+        let closed_at = incident.recovered_at.map(|at| at.as_millisecond());
+        let changed = self
+            .connection
+            .prepare_cached(
+                "UPDATE incidents SET facts = ?, closed_at = ?, version = version + 1
+                 WHERE destination = ? AND closed_at IS NULL",
+            )?
+            .execute((&facts, closed_at, destination))?;
+        if changed == 0 {
+            self.connection
+                .prepare_cached("INSERT INTO incidents(destination, opened_at, closed_at, facts) VALUES (?, ?, ?, ?)")?
+                .execute((destination, now.as_millisecond(), closed_at, &facts))?;
+        }
+        Ok(())
+    }
+}

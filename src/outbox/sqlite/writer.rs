@@ -1,0 +1,281 @@
+use std::collections::{HashMap, VecDeque};
+use std::ffi::c_int;
+use std::fs::File;
+use std::path::PathBuf;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use rusqlite::hooks::Wal;
+use rusqlite::{Connection, ErrorCode};
+use tokio::sync::watch;
+
+use super::accept::Accept;
+use super::checkpoint::Checkpointer;
+use crate::domain::DestinationKey;
+use crate::outbox::{AttemptRecord, Inbox, News, OutboxError};
+
+/// At most so many in one transaction (design.md 7): nobody waits for a group of strangers.
+const ACCEPTS: usize = 64;
+const RECORDS: usize = 2_048;
+/// Below this much free space nothing new is accepted, so that what is there can still be delivered and recorded.
+const RESERVE: u64 = 256 * 1024 * 1024;
+
+/// A change of the store; returns what to do once it is committed.
+pub(crate) type Task = Box<dyn FnOnce(&mut Ledger) -> rusqlite::Result<AfterCommit> + Send>;
+pub(super) type AfterCommit = Box<dyn FnOnce() + Send>;
+
+/// What waits for the writer.
+pub(crate) struct Queue {
+    waiting: Mutex<Waiting>,
+    filled: Condvar,
+    path: PathBuf,
+}
+
+#[derive(Default)]
+struct Waiting {
+    accepts: VecDeque<Accept>,
+    records: VecDeque<(AttemptRecord, Arc<Inbox>)>,
+    tasks: VecDeque<Task>,
+    closed: bool,
+}
+
+impl std::fmt::Debug for Queue {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Queue")
+            .field("path", &self.path)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Queue {
+    pub(super) fn new(path: PathBuf) -> Self {
+        Self {
+            waiting: Mutex::default(),
+            filled: Condvar::new(),
+            path,
+        }
+    }
+
+    pub(crate) fn accept(&self, accept: Accept) -> Result<(), OutboxError> {
+        self.put(|waiting| waiting.accepts.push_back(accept))
+    }
+
+    pub(crate) fn record(&self, record: AttemptRecord, inbox: Arc<Inbox>) -> Result<(), OutboxError> {
+        self.put(|waiting| waiting.records.push_back((record, inbox)))
+    }
+
+    pub(crate) fn task(&self, task: Task) -> Result<(), OutboxError> {
+        self.put(|waiting| waiting.tasks.push_back(task))
+    }
+
+    pub(super) fn close(&self) {
+        self.lock().closed = true;
+        self.filled.notify_one();
+    }
+
+    fn put(&self, put: impl FnOnce(&mut Waiting)) -> Result<(), OutboxError> {
+        let mut waiting = self.lock();
+        if waiting.closed {
+            return Err(OutboxError::Failed("the store is closed".into()));
+        }
+        put(&mut waiting);
+        drop(waiting);
+        self.filled.notify_one();
+        Ok(())
+    }
+
+    /// Everything that goes into the next transaction; `None` once closed and empty.
+    fn next_group(&self) -> Option<Waiting> {
+        let mut waiting = self.lock();
+        while waiting.is_empty() {
+            if waiting.closed {
+                return None;
+            }
+            waiting = self.filled.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+        }
+        let records = waiting.records.len().min(RECORDS);
+        let accepts = waiting.accepts.len().min(ACCEPTS);
+        Some(Waiting {
+            records: waiting.records.drain(..records).collect(),
+            tasks: std::mem::take(&mut waiting.tasks),
+            accepts: waiting.accepts.drain(..accepts).collect(),
+            closed: false,
+        })
+    }
+
+    /// Lets nobody in any more and returns what had waited.
+    fn shut(&self) -> Waiting {
+        let mut waiting = self.lock();
+        waiting.closed = true;
+        Waiting {
+            closed: true,
+            ..std::mem::take(&mut *waiting)
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn disk_is_full(&self) -> bool {
+        let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        match rustix::fs::statvfs(folder.unwrap_or_else(|| std::path::Path::new("."))) {
+            Ok(disk) => disk.f_bavail.saturating_mul(disk.f_frsize) < RESERVE,
+            // Not known to be full; the commit will tell.
+            Err(_) => false,
+        }
+    }
+}
+
+impl Waiting {
+    fn is_empty(&self) -> bool {
+        self.accepts.is_empty() && self.records.is_empty() && self.tasks.is_empty()
+    }
+
+    fn refuse(self, why: &OutboxError) {
+        for accept in self.accepts {
+            accept.refuse(why.clone());
+        }
+        for (record, inbox) in self.records {
+            inbox.tell(News::Refused {
+                record: Box::new(record),
+                why: why.clone(),
+            });
+            inbox.wake();
+        }
+        // A task that is dropped tells its caller so.
+    }
+}
+
+/// The writer's connection, and what it knows of the destinations without asking.
+pub(crate) struct Ledger {
+    pub(super) connection: Connection,
+    pub(super) destinations: HashMap<DestinationKey, Destination>,
+    /// The owners' inboxes and epochs, by the destination's key in the store.
+    pub(super) owners: HashMap<i64, (i64, Arc<Inbox>)>,
+    pub(super) next_notification: i64,
+    _lock: File,
+}
+
+#[derive(Clone, Copy)]
+pub(super) struct Destination {
+    pub(super) id: i64,
+    pub(super) last: i64,
+    /// Whether `last` differs from the row.
+    pub(super) dirty: bool,
+}
+
+impl Ledger {
+    pub(super) fn new(mut connection: Connection, lock: File, checkpointer: Checkpointer) -> rusqlite::Result<Self> {
+        connection.wal_hook(Some(move |wal: &mut Wal, frames: c_int| {
+            checkpointer.after_commit(wal, u32::try_from(frames).unwrap_or(0))
+        }))?;
+        let next_notification =
+            connection.query_row("SELECT coalesce(max(id), 0) + 1 FROM notifications", [], |row| {
+                row.get(0)
+            })?;
+        Ok(Self {
+            connection,
+            destinations: HashMap::new(),
+            owners: HashMap::new(),
+            next_notification,
+            _lock: lock,
+        })
+    }
+
+    /// One transaction: results first, then what operators and e-mail want, then what is new.
+    fn commit(&mut self, group: &mut Waiting, after: &mut Vec<AfterCommit>) -> rusqlite::Result<()> {
+        self.connection.execute_batch("BEGIN IMMEDIATE")?;
+        for (record, inbox) in &group.records {
+            after.push(self.record(record, inbox)?);
+        }
+        for task in group.tasks.drain(..) {
+            after.push(task(self)?);
+        }
+        for accept in &mut group.accepts {
+            after.push(self.accept(accept)?);
+        }
+        self.write_last()?;
+        self.connection.execute_batch("COMMIT")
+    }
+
+    fn write_last(&mut self) -> rusqlite::Result<()> {
+        let mut statement = self
+            .connection
+            .prepare_cached("UPDATE destinations SET last = ? WHERE id = ?")?;
+        for destination in self.destinations.values_mut().filter(|destination| destination.dirty) {
+            statement.execute((destination.last, destination.id))?;
+            destination.dirty = false;
+        }
+        Ok(())
+    }
+
+    /// Forgets what a transaction that did not happen has left in memory.
+    fn roll_back(&mut self) -> rusqlite::Result<()> {
+        self.destinations.clear();
+        if !self.connection.is_autocommit() {
+            self.connection.execute_batch("ROLLBACK")?;
+        }
+        self.next_notification =
+            self.connection
+                .query_row("SELECT coalesce(max(id), 0) + 1 FROM notifications", [], |row| {
+                    row.get(0)
+                })?;
+        Ok(())
+    }
+}
+
+/// Writes group after group until the queue is closed and empty, or the store fails.
+pub(super) fn run(mut ledger: Ledger, queue: &Queue, failed: &watch::Sender<Option<String>>) {
+    let mut looked_at_disk = None::<Instant>;
+    let mut full = false;
+    let mut after = Vec::new();
+    while let Some(mut group) = queue.next_group() {
+        if !group.accepts.is_empty() && looked_at_disk.is_none_or(|at| at.elapsed() > Duration::from_secs(1)) {
+            looked_at_disk = Some(Instant::now());
+            full = queue.disk_is_full();
+        }
+        if full {
+            for accept in group.accepts.drain(..) {
+                accept.refuse(OutboxError::Full);
+            }
+        }
+        match ledger.commit(&mut group, &mut after) {
+            Ok(()) => after.drain(..).for_each(|then| then()),
+            Err(error) => {
+                after.clear();
+                let why = if is_full(&error) {
+                    OutboxError::Full
+                } else {
+                    OutboxError::Failed(error.to_string())
+                };
+                tracing::error!(%error, "cannot write to the store: {error}");
+                group.refuse(&why);
+                // After a failed sync nobody knows what is on the disk: a new start finds out (design.md 7).
+                if is_fatal(&error) || ledger.roll_back().is_err() {
+                    queue.shut().refuse(&why);
+                    failed.send_replace(Some(error.to_string()));
+                    return;
+                }
+            }
+        }
+    }
+}
+
+fn is_full(error: &rusqlite::Error) -> bool {
+    error.sqlite_error_code() == Some(ErrorCode::DiskFull)
+}
+
+fn is_fatal(error: &rusqlite::Error) -> bool {
+    matches!(
+        error.sqlite_error_code(),
+        Some(
+            ErrorCode::SystemIoFailure
+                | ErrorCode::DatabaseCorrupt
+                | ErrorCode::NotADatabase
+                | ErrorCode::CannotOpen
+                | ErrorCode::ReadOnly
+                | ErrorCode::FileLockingProtocolFailed
+        )
+    )
+}
