@@ -87,6 +87,13 @@ impl FormContent {
         &self.fields
     }
 
+    /// Names and decoded values, as a signature wants them.
+    pub fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.fields
+            .iter()
+            .map(|field| (field.name.as_str(), field.value.as_str()))
+    }
+
     /// One of them.
     pub fn field(&self, name: &str) -> Option<&Field> {
         self.fields.iter().find(|field| field.name == name)
