@@ -1,5 +1,13 @@
 //! Due delivery to shop.
 
+mod classify;
+mod client;
+mod guard;
+mod link;
 mod settings;
+mod tls;
 
-pub use settings::{AnswerCheck, Settings, Signing, Timeouts};
+pub use classify::classify;
+pub use client::{Client, Connection, Rendered};
+pub use settings::{AnswerCheck, Settings, SetupError, Signing, Timeouts};
+pub use tls::TlsError;

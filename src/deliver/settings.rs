@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use url::Url;
 
+use super::TlsError;
 use crate::domain::{DestinationKey, RetryPolicy, Secret};
 use crate::verify::FormHash;
 
@@ -68,4 +69,13 @@ pub enum AnswerCheck {
     /// `KO-…` in a plugin's answer is a complaint.
     #[default]
     Verdict,
+}
+
+/// Why a destination cannot be set up as configured.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    #[error("the URL is neither http nor https, or has no host")]
+    BadUrl,
+    #[error(transparent)]
+    Tls(#[from] TlsError),
 }
