@@ -1,5 +1,7 @@
 //! Incident to mailbox.
 
 mod settings;
+mod step;
+mod text;
 
 pub use settings::{MailSecurity, MailSettings, Recipients, Settings};

@@ -115,8 +115,9 @@ fn named_character(name: &str) -> Option<char> {
     }
 }
 
-/// Blanks and line ends become single blanks; characters that steer a terminal or a mail program vanish.
-fn one_line(text: &str) -> String {
+/// Returns the text on one line: blanks and line ends become single blanks, characters that steer a terminal or a mail
+/// program vanish.
+pub fn one_line(text: &str) -> String {
     let visible: String = text
         .chars()
         .map(|c| if c.is_whitespace() { ' ' } else { c })

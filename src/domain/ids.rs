@@ -112,6 +112,13 @@ impl NotificationId {
         self.0.as_bytes()
     }
 
+    /// The time of receipt, which the id begins with.
+    pub fn received_at(&self) -> jiff::Timestamp {
+        let millis = self.0.as_u128() >> 80;
+        let millis = i64::try_from(millis).expect("48 of 128 bits");
+        jiff::Timestamp::from_millisecond(millis).unwrap_or(jiff::Timestamp::MAX)
+    }
+
     /// The id whose bytes the store kept.
     pub fn from_bytes(bytes: [u8; 16]) -> Self {
         Self(Uuid::from_bytes(bytes))
@@ -157,5 +164,6 @@ mod tests {
         let id = at(1_700_000_000_000);
         assert_eq!(id.to_string().parse::<NotificationId>(), Ok(id));
         assert_eq!(NotificationId::from_bytes(*id.as_bytes()), id);
+        assert_eq!(id.received_at().as_millisecond(), 1_700_000_000_000);
     }
 }

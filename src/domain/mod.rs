@@ -18,7 +18,7 @@ pub use attempt::{Answer, Cause, Outcome, Verdict};
 pub use circle::{Circle, ForeignOrders, LegalEntity, Member};
 pub use clock::{Clock, SystemClock, TestClock};
 pub use delivery::{DestinationKey, Lane, Rendition};
-pub use excerpt::useful_text;
+pub use excerpt::{one_line, useful_text};
 pub use ids::{BadId, LegalEntityId, NotificationId, ShopId};
 pub use incident::{Attempted, GivenUp, Incident, LastFailure, Symptom};
 pub use kind::{Kind, KindPattern};

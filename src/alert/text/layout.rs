@@ -1,0 +1,156 @@
+//! How an e-mail is laid out: plain text, headings, lines of at most 78 columns.
+//!
+//! Everything that comes from elsewhere (names, answers, URLs) passes through here, and leaves as one line without
+//! control characters: no such text can end a header or begin a paragraph of its own.
+
+use crate::domain::one_line;
+
+/// The widest line.
+pub(super) const COLUMNS: usize = 78;
+
+/// The longest subject, in characters.
+pub(super) const SUBJECT: usize = 120;
+
+/// The text of an e-mail while it is written, top-down.
+#[derive(Debug, Default)]
+pub(super) struct Page {
+    text: String,
+}
+
+impl Page {
+    /// Begins a section.
+    pub(super) fn heading(&mut self, words: &str) {
+        if !self.text.is_empty() {
+            self.text.push('\n');
+        }
+        self.wrapped("", "", words);
+    }
+
+    /// A name and what belongs to it, in two columns.
+    pub(super) fn fact(&mut self, name: &str, value: &str) {
+        self.wrapped(&format!("  {name:<10} "), "             ", value);
+    }
+
+    /// A paragraph of a section.
+    pub(super) fn paragraph(&mut self, words: &str) {
+        self.wrapped("  ", "  ", words);
+    }
+
+    /// Somebody else's words.
+    pub(super) fn quote(&mut self, words: &str) {
+        self.wrapped("  > ", "  > ", words);
+    }
+
+    /// A numbered step.
+    pub(super) fn step(&mut self, number: usize, words: &str) {
+        self.wrapped(&format!("  {number}. "), "     ", words);
+    }
+
+    /// A command on a line of its own, to be copied; left out if it does not fit, for half a command is none.
+    pub(super) fn command(&mut self, command: &str) {
+        let line = format!("       {}", one_line(command));
+        if width(&line) <= COLUMNS {
+            self.line(&line);
+        }
+    }
+
+    /// An item of a list, with a second line of its own.
+    pub(super) fn item(&mut self, first: &str, second: &str) {
+        self.wrapped("  - ", "    ", first);
+        self.wrapped("    ", "    ", second);
+    }
+
+    /// All of it.
+    pub(super) fn finish(self) -> String {
+        self.text
+    }
+
+    fn wrapped(&mut self, first: &str, next: &str, words: &str) {
+        let mut line = first.to_owned();
+        let mut begun = false;
+        for word in one_line(words).split(' ') {
+            if begun && width(&line) + 1 + width(word) > COLUMNS {
+                self.line(&line);
+                next.clone_into(&mut line);
+            } else if begun {
+                line.push(' ');
+            }
+            begun = true;
+            for c in word.chars() {
+                // Only a word longer than a whole line gets here.
+                if width(&line) == COLUMNS {
+                    self.line(&line);
+                    next.clone_into(&mut line);
+                }
+                line.push(c);
+            }
+        }
+        self.line(&line);
+    }
+
+    fn line(&mut self, line: &str) {
+        self.text.push_str(line.trim_end());
+        self.text.push('\n');
+    }
+}
+
+/// `[MODE] COMPANY, SHOP: state`; names are shortened so that the state always fits.
+pub(super) fn subject(mode: &str, names: &[&str], state: &str) -> String {
+    let state = one_line(state);
+    let fixed = width(mode) + width(&state) + "[] : ".len() + ", ".len() * names.len().saturating_sub(1);
+    let each = SUBJECT.saturating_sub(fixed) / names.len().max(1);
+    let names: Vec<_> = names.iter().map(|name| shortened(&one_line(name), each)).collect();
+    shortened(&format!("[{mode}] {}: {state}", names.join(", ")), SUBJECT)
+}
+
+/// The text, or its start with an ellipsis.
+fn shortened(text: &str, limit: usize) -> String {
+    if width(text) <= limit {
+        return text.to_owned();
+    }
+    let start: String = text.chars().take(limit.saturating_sub(1)).collect();
+    format!("{}…", start.trim_end())
+}
+
+fn width(text: &str) -> usize {
+    text.chars().count()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn long_words_are_broken_and_none_is_lost() {
+        let mut page = Page::default();
+        page.fact("URL", &"x".repeat(150));
+        let text = page.finish();
+        assert_eq!(text.matches('x').count(), 150);
+        assert!(text.lines().all(|line| width(line) <= COLUMNS));
+    }
+
+    #[test]
+    fn long_names_leave_room_for_the_state() {
+        let name = "Société Générale d'Exploitation ".repeat(9);
+        let subject = subject("PRODUCTION", &[&name, &name], "form_url fails, 100000 waiting");
+        assert!(
+            width(&subject) <= SUBJECT && subject.ends_with(": form_url fails, 100000 waiting"),
+            "{subject}"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_from_elsewhere_makes_a_line_or_a_header(words in any::<String>()) {
+            let subject = subject("TEST", &[&words, &words], &words);
+            prop_assert!(!subject.contains(char::is_control) && width(&subject) <= SUBJECT);
+            let mut page = Page::default();
+            page.quote(&words);
+            for line in page.finish().lines() {
+                prop_assert!(line.starts_with("  >") && width(line) <= COLUMNS, "{:?}", line);
+            }
+        }
+    }
+}

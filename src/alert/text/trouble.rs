@@ -1,0 +1,166 @@
+use std::collections::BTreeMap;
+
+use super::Email;
+use super::layout::{Page, subject};
+use super::words::{SEND_AGAIN, at, count};
+use crate::domain::{Format, Mode, NotificationId, ShopId, Trouble};
+use crate::outbox::TroubleRow;
+
+/// As many are named in an e-mail.
+const LISTED: usize = 10;
+
+/// Returns the e-mail to the operators about troubles of one word ([`Trouble::word`]), oldest first.
+pub fn trouble_email(rows: &[&TroubleRow]) -> Email {
+    let mut page = Page::default();
+    let what = match rows.first().map(|row| &row.trouble) {
+        Some(Trouble::Parked { .. }) => {
+            parked(&mut page);
+            "with nowhere to go"
+        }
+        Some(Trouble::Quarantined { .. }) => {
+            quarantined(&mut page);
+            "quarantined"
+        }
+        Some(Trouble::UnknownShop { .. }) | None => {
+            unknown_shop(&mut page, rows);
+            "of unknown shops refused"
+        }
+    };
+    the_notifications(&mut page, rows);
+    let mut modes: Vec<&str> = rows.iter().map(|row| mode(&row.trouble).word()).collect();
+    modes.sort_unstable();
+    modes.dedup();
+    let number = u64::try_from(rows.len()).unwrap_or(u64::MAX);
+    let state = format!("{} {what}", count(number, "notification", "notifications"));
+    Email {
+        subject: subject(&modes.join(", "), &["ipn-router"], &state),
+        text: page.finish(),
+    }
+}
+
+fn mode(trouble: &Trouble) -> Mode {
+    match trouble {
+        Trouble::Parked { mode, .. } | Trouble::Quarantined { mode, .. } | Trouble::UnknownShop { mode, .. } => *mode,
+    }
+}
+
+fn parked(page: &mut Page) {
+    page.heading("What happened");
+    page.paragraph(
+        "The gateway sent notifications that nobody can be given: the company is disabled, or none of its shops has a \
+         URL for them. They were verified and stored, and the gateway was told so.",
+    );
+    page.heading("What it means");
+    page.paragraph("The shops do not know what these notifications tell.");
+    page.heading("What happens next by itself");
+    page.paragraph("Nothing, until the configuration is changed. You are told of more at most once an hour.");
+    page.heading("What you can do now");
+    page.step(
+        1,
+        "Enable the company, or give its shops the URLs that they lack; check it, and restart the router:",
+    );
+    page.command("ipn-router check");
+    page.step(
+        2,
+        &format!("Have the gateway send again what no shop had a URL for: {SEND_AGAIN}."),
+    );
+}
+
+fn quarantined(page: &mut Page) {
+    page.heading("What happened");
+    page.paragraph(
+        "Something arrived that is signed with the right key, but does not look like a notification as the gateway \
+         documents it. It may be the cancellation of a token, whose form is undocumented. It was stored, and is given \
+         to no shop.",
+    );
+    page.heading("What it means");
+    page.paragraph("If it was a cancellation, the company's shops may still offer a card that no longer works.");
+    page.heading("What happens next by itself");
+    page.paragraph("Nothing. You are told of more at most once an hour.");
+    page.heading("What you can do now");
+    page.step(
+        1,
+        "Look in the Back Office whether a token of this shop was cancelled at that time; if so, take the card out of \
+         the shops that still offer it.",
+    );
+    page.step(
+        2,
+        "If nobody did anything at that time, somebody may be trying out a buyer's request: look into the access log.",
+    );
+}
+
+fn unknown_shop(page: &mut Page, rows: &[&TroubleRow]) {
+    let mut shops: BTreeMap<(&str, Format, Mode), u64> = BTreeMap::new();
+    for row in rows {
+        if let Trouble::UnknownShop { site_id, format, mode } = &row.trouble {
+            let site_id = site_id.as_deref().unwrap_or("no shop id");
+            *shops.entry((site_id, *format, *mode)).or_default() += 1;
+        }
+    }
+    page.heading("What happened");
+    page.paragraph(
+        "Notifications were refused (403), because no key is configured for their shop in their format and mode. They \
+         may come from the gateway or from a stranger: without a key nobody can tell.",
+    );
+    for ((site_id, format, mode), number) in shops.iter().take(LISTED) {
+        let times = count(*number, "time", "times");
+        page.fact("Shop", &format!("{site_id}, {format}, {mode}: {times}"));
+    }
+    if shops.len() > LISTED {
+        page.paragraph(&format!("And {} more.", shops.len() - LISTED));
+    }
+    if let [first, .., last] = rows {
+        page.fact("Between", &format!("{} and {}", at(first.at), at(last.at)));
+    } else if let [only] = rows {
+        page.fact("At", &at(only.at));
+    }
+    page.heading("What it means");
+    page.paragraph("If they are the gateway's, no shop of the company knows what they tell. Nothing was stored.");
+    page.heading("What happens next by itself");
+    page.paragraph("The gateway may try again for about an hour. You are told of more at most once an hour.");
+    page.heading("What you can do now");
+    page.step(
+        1,
+        "If the shop is yours, add its key from the Back Office (Settings > Shop > Keys), `form_key` for form, \
+         `rest_password` for rest; check it, and restart the router:",
+    );
+    page.command("ipn-router check");
+    page.step(
+        2,
+        &format!("Have the gateway send again what was refused: {SEND_AGAIN}."),
+    );
+    page.step(
+        3,
+        "If the shop is not yours, find out who calls: the address is in the log of the proxy in front.",
+    );
+}
+
+fn the_notifications(page: &mut Page, rows: &[&TroubleRow]) {
+    let stored: Vec<_> = rows.iter().filter_map(|row| stored(&row.trouble)).collect();
+    if stored.is_empty() {
+        return;
+    }
+    page.heading("The first notifications");
+    for (id, shop, mode) in stored.into_iter().take(LISTED) {
+        page.item(
+            &format!("{}, shop {shop}, {mode}", at(id.received_at())),
+            &format!("id {id}"),
+        );
+    }
+}
+
+fn stored(trouble: &Trouble) -> Option<(NotificationId, ShopId, Mode)> {
+    match trouble {
+        Trouble::Parked {
+            notification,
+            shop,
+            mode,
+        }
+        | Trouble::Quarantined {
+            notification,
+            shop,
+            mode,
+        } => Some((*notification, *shop, *mode)),
+        Trouble::UnknownShop { .. } => None,
+    }
+}
