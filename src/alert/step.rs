@@ -17,10 +17,13 @@ const PATIENCE: SignedDuration = SignedDuration::from_mins(5);
 /// Between two e-mails about deliveries given up.
 const GAVE_UP_AGAIN: SignedDuration = SignedDuration::from_hours(1);
 
+/// Between two e-mails about the same trouble of the daemon.
+const TROUBLE_AGAIN: SignedDuration = SignedDuration::from_hours(1);
+
 /// A turn of an incident that people are told of: one e-mail to each address.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 #[serde(into = "String", try_from = "String")]
-pub enum Step {
+pub(super) enum Step {
     /// Dead letters; the number counts such e-mails.
     GaveUp(u32),
     /// The destination fails.
@@ -43,7 +46,7 @@ impl fmt::Display for Step {
 /// Not the name of a step.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("`{0}` is no step of an incident")]
-pub struct UnknownStep(String);
+pub(super) struct UnknownStep(String);
 
 impl FromStr for Step {
     type Err = UnknownStep;
@@ -77,7 +80,7 @@ impl From<Step> for String {
 
 /// What people were told of an incident; kept beside it in the store.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
-pub struct Told {
+pub(super) struct Told {
     /// In the order of telling.
     steps: Vec<ToldStep>,
     /// Dead letters that were told.
@@ -92,7 +95,7 @@ struct ToldStep {
 
 impl Told {
     /// Notes that a step of this incident is told now.
-    pub fn add(&mut self, step: Step, incident: &Incident, now: Timestamp) {
+    pub(super) fn add(&mut self, step: Step, incident: &Incident, now: Timestamp) {
         self.steps.push(ToldStep { step, at: now });
         if let Step::GaveUp(_) = step {
             self.given_up = incident.given_up.count;
@@ -100,7 +103,7 @@ impl Told {
     }
 
     /// The first step told, which begins the thread.
-    pub fn first(&self) -> Option<Step> {
+    pub(super) fn first(&self) -> Option<Step> {
         self.steps.first().map(|told| told.step)
     }
 
@@ -119,7 +122,7 @@ impl Told {
 
 /// What to do about an incident.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Due {
+pub(super) enum Due {
     /// Tell this, and ask again.
     Now(Step),
     /// Nothing before this time, unless the incident changes.
@@ -131,7 +134,7 @@ pub enum Due {
 /// Returns the next step to tell.
 ///
 /// Dead letters are always told. What was told is also told to be over; what nobody heard of is not.
-pub fn due(incident: &Incident, told: &Told, now: Timestamp) -> Due {
+pub(super) fn due(incident: &Incident, told: &Told, now: Timestamp) -> Due {
     if told.has(Step::Recovered) {
         return Due::Nothing;
     }
@@ -149,6 +152,12 @@ pub fn due(incident: &Incident, told: &Told, now: Timestamp) -> Due {
         Some((at, _)) => Due::At(at),
         None => Due::Nothing,
     }
+}
+
+/// When the operators are told of troubles of one word, of which the first came at this time.
+pub(super) fn trouble_due(first: Timestamp, last_told: Option<Timestamp>) -> Timestamp {
+    let gathered = first + GATHER;
+    last_told.map_or(gathered, |last| gathered.max(last + TROUBLE_AGAIN))
 }
 
 /// When an opening is told that nobody has heard of.
@@ -287,6 +296,13 @@ mod tests {
             due(&incident, &told(&incident, Step::GaveUp(1), 2), at(2)),
             Due::Now(Step::Recovered)
         );
+    }
+
+    #[test]
+    fn same_trouble_is_told_once_an_hour() {
+        assert_eq!(trouble_due(at(0), None), at(10));
+        assert_eq!(trouble_due(at(100), Some(at(10))), at(3610));
+        assert_eq!(trouble_due(at(9_000), Some(at(10))), at(9_010));
     }
 
     #[test]

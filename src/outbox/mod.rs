@@ -321,6 +321,19 @@ impl Outbox {
             .await
     }
 
+    /// When the newest e-mail of a thread was made ([`NewEmail::thread`]).
+    ///
+    /// # Errors
+    ///
+    /// [`OutboxError::Failed`] if the store cannot be read.
+    pub async fn last_told(&self, thread: &str) -> Result<Option<Timestamp>, OutboxError> {
+        let thread = thread.to_owned();
+        self.shared
+            .store
+            .ask(move |connection| sqlite::last_told(connection, &thread))
+            .await
+    }
+
     /// E-mails that want to be sent now.
     ///
     /// # Errors

@@ -16,37 +16,37 @@ use url::Url;
 use self::layout::{Page, subject};
 use self::words::{at, count, lasting};
 use super::step::Step;
-use crate::domain::{DestinationKey, Incident, Kind, NotificationId};
+use crate::domain::{DestinationKey, Incident, Kind, NotificationId, Symptom};
 use crate::outbox::{Waiting, WaitingNotification};
 
-pub use trouble::trouble_email;
+pub(super) use trouble::trouble_email;
 
 /// An e-mail before it has an address.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Email {
+pub(super) struct Email {
     /// At most 120 characters, without control characters.
-    pub subject: String,
+    pub(super) subject: String,
     /// Lines of at most 78 columns.
-    pub text: String,
+    pub(super) text: String,
 }
 
 /// Everything that an e-mail about an incident tells of.
 #[derive(Clone, Copy, Debug)]
-pub struct Situation<'a> {
-    pub destination: &'a DestinationKey,
-    pub legal_entity_name: &'a str,
-    pub shop_name: &'a str,
+pub(super) struct Situation<'a> {
+    pub(super) destination: &'a DestinationKey,
+    pub(super) legal_entity_name: &'a str,
+    pub(super) shop_name: &'a str,
     /// `None` if the configuration has it no more.
-    pub url: Option<&'a Url>,
-    pub incident: &'a Incident,
-    pub waiting: &'a Waiting,
+    pub(super) url: Option<&'a Url>,
+    pub(super) incident: &'a Incident,
+    pub(super) waiting: &'a Waiting,
     /// When the oldest that waits becomes a dead letter, if it does not arrive.
-    pub gives_up_at: Option<Timestamp>,
-    pub now: Timestamp,
+    pub(super) gives_up_at: Option<Timestamp>,
+    pub(super) now: Timestamp,
 }
 
 /// Returns the e-mail for a step of an incident.
-pub fn incident_email(situation: &Situation<'_>, step: Step) -> Email {
+pub(super) fn incident_email(situation: &Situation<'_>, step: Step) -> Email {
     let mut page = Page::default();
     situation.what_failed(&mut page, step);
     situation.the_answer(&mut page, step);
@@ -69,6 +69,12 @@ impl Situation<'_> {
         let state = match step {
             Step::GaveUp(_) => format!("{url}: {} given up", count(given_up, "delivery", "deliveries")),
             Step::Opened => format!("{url} fails, {} waiting", self.waiting.count),
+            Step::Recovered if given_up > 0 => {
+                format!(
+                    "{url} works again, {} delivered, {given_up} given up",
+                    self.incident.delivered
+                )
+            }
             Step::Recovered => format!("{url} works again, {} delivered", self.incident.delivered),
         };
         subject(
@@ -111,8 +117,9 @@ impl Situation<'_> {
             Step::GaveUp(_) | Step::Opened => "The answer received",
         });
         page.paragraph(&format!("At {}:", at(last.at)));
-        page.paragraph(&words::symptom(last.symptom));
-        if !last.detail.is_empty() {
+        let symptom = words::symptom(last.symptom);
+        page.paragraph(&symptom);
+        if !symptom.contains(&last.detail) && !last.answer.contains(&last.detail) {
             page.paragraph(&format!("In detail: {}", last.detail));
         }
         match (last.status, last.answer.is_empty()) {
@@ -137,6 +144,9 @@ impl Situation<'_> {
         if incident.given_up.count > 0 {
             let given_up = count(incident.given_up.count, "delivery was", "deliveries were");
             page.paragraph(&format!("{given_up} given up: kept, but not tried again."));
+        }
+        if incident.last_failure.symptom == Symptom::KoSignature && step != Step::Recovered {
+            page.paragraph("What the plugin refused counts as delivered: it is not sent again.");
         }
         if waiting.count == 0 {
             page.paragraph("Nothing waits for this URL.");
@@ -172,14 +182,16 @@ impl Situation<'_> {
         } else {
             self.how_to_mend()
         };
-        if self.incident.given_up.count > 0 {
+        let refused = self.incident.last_failure.symptom == Symptom::KoSignature;
+        if self.incident.given_up.count > 0 || refused {
             let when = if step == Step::Recovered {
                 "Have"
             } else {
                 "Once it works, have"
             };
+            let what = if refused { "refused" } else { "given up" };
             let again = format!(
-                "{when} the gateway send again what was given up: {}. Every shop of the company gets it anew.",
+                "{when} the gateway send again what was {what}: {}. Every shop of the company gets it anew.",
                 words::SEND_AGAIN
             );
             advice.push((again, None));
@@ -215,10 +227,12 @@ impl Situation<'_> {
                 Some(probe),
             ));
         }
-        advice.push((
-            "After a change of the configuration, check it before you restart the router:".into(),
-            Some("ipn-router check".into()),
-        ));
+        if words::may_be_ours(last.symptom) {
+            advice.push((
+                "After a change of the configuration, check it before you restart the router:".into(),
+                Some("ipn-router check".into()),
+            ));
+        }
         advice
     }
 

@@ -10,7 +10,7 @@ use crate::outbox::TroubleRow;
 const LISTED: usize = 10;
 
 /// Returns the e-mail to the operators about troubles of one word ([`Trouble::word`]), oldest first.
-pub fn trouble_email(rows: &[&TroubleRow]) -> Email {
+pub(in crate::alert) fn trouble_email(rows: &[&TroubleRow]) -> Email {
     let mut page = Page::default();
     let what = match rows.first().map(|row| &row.trouble) {
         Some(Trouble::Parked { .. }) => {

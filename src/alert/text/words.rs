@@ -148,6 +148,18 @@ pub(super) fn remedy(symptom: Symptom, rendition: Rendition, table: &str, shop_t
     }
 }
 
+/// Whether the mistake may be in our configuration.
+pub(super) fn may_be_ours(symptom: Symptom) -> bool {
+    match symptom {
+        Symptom::KoSignature => true,
+        Symptom::Failed(cause) => match cause {
+            Cause::Blocked | Cause::Dns | Cause::Protocol | Cause::Redirect | Cause::Render => true,
+            Cause::Status(status) => matches!(status, 404 | 405 | 410),
+            Cause::Connect | Cause::TimedOut | Cause::Tls => false,
+        },
+    }
+}
+
 /// How to have the gateway notify anew.
 pub(super) const SEND_AGAIN: &str = "in its Back Office, right-click the transaction > \"Send the Instant Payment \
                                      Notification\"";

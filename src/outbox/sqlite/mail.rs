@@ -73,6 +73,14 @@ pub(in crate::outbox) fn next_email(connection: &Connection) -> rusqlite::Result
         .optional()
 }
 
+/// When the newest e-mail of a thread was made.
+pub(in crate::outbox) fn last_told(connection: &Connection, thread: &str) -> rusqlite::Result<Option<Timestamp>> {
+    connection
+        .prepare_cached("SELECT created_at FROM emails WHERE thread = ? ORDER BY created_at DESC LIMIT 1")?
+        .query_row([thread], |row| read::timestamp(row, 0))
+        .optional()
+}
+
 impl Ledger {
     pub(crate) fn report(&self, trouble: &Trouble, now: Timestamp) -> rusqlite::Result<()> {
         let facts = serde_json::to_string(trouble).map_err(read::unwritable)?;

@@ -19,7 +19,7 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 pub(super) use accept::Accept;
-pub(super) use mail::{due_emails, next_email, unseen_incidents, unseen_troubles};
+pub(super) use mail::{due_emails, last_told, next_email, unseen_incidents, unseen_troubles};
 pub use open::OpenError;
 pub(super) use read::{due, head, notification, page, waiting};
 pub(super) use writer::{Queue, Task};

@@ -1,0 +1,265 @@
+use std::time::{Duration, SystemTime};
+
+use jiff::{SignedDuration, Timestamp};
+use lettre::message::header::{ContentType, HeaderName, HeaderValue};
+use lettre::message::{Mailbox, Message};
+use lettre::transport::smtp::PoolConfig;
+use lettre::transport::smtp::authentication::{Credentials, Mechanism};
+use lettre::transport::smtp::client::{Certificate, Tls, TlsParameters};
+use lettre::transport::smtp::extension::ClientId;
+use lettre::{AsyncSmtpTransport, AsyncTransport, Tokio1Executor};
+
+use super::settings::{MailSecurity, MailSettings};
+use crate::domain::{one_line, useful_text};
+use crate::outbox::DueEmail;
+
+/// For each command of a session with the mail server.
+const COMMAND_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// For all of an e-mail, connection included.
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// An e-mail that could not be sent for this long is not worth sending any more.
+const KEEP_TRYING: SignedDuration = SignedDuration::from_hours(72);
+
+/// Sends e-mails to the mail server of `[mail]`, over connections that are kept a while.
+#[derive(Debug)]
+pub struct Mailer {
+    transport: AsyncSmtpTransport<Tokio1Executor>,
+    from: Mailbox,
+}
+
+/// Why no mailer could be made.
+#[derive(Debug, thiserror::Error)]
+pub enum MailerError {
+    #[error("cannot use the authority of the mail server ({path})")]
+    Ca {
+        path: String,
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    #[error("the password of the mail server is not UTF-8")]
+    Password,
+    #[error("cannot set up TLS toward the mail server")]
+    Tls(#[source] lettre::transport::smtp::Error),
+}
+
+/// Why an e-mail was not sent; the text is for the log and the store, without addresses.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum SendError {
+    /// This address will not get it, however often it is tried.
+    #[error("{0}")]
+    Permanent(String),
+    /// It may work later: no connection, no log-in, busy, or "try again".
+    #[error("{0}")]
+    Temporary(String),
+}
+
+impl Mailer {
+    /// Prepares the sessions; connects to nothing yet.
+    ///
+    /// # Errors
+    ///
+    /// [`MailerError`]: what in the settings cannot be used.
+    pub fn new(settings: &MailSettings) -> Result<Self, MailerError> {
+        let tls = match settings.security {
+            MailSecurity::Plain => Tls::None,
+            // Refuses a server that does not offer it: a man in the middle could hide the offer.
+            MailSecurity::StartTls => Tls::Required(tls(settings)?),
+            MailSecurity::Tls => Tls::Wrapper(tls(settings)?),
+        };
+        let mut transport = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(&settings.host)
+            .port(settings.port)
+            .tls(tls)
+            .hello_name(ClientId::Domain(settings.from.email.domain().to_owned()))
+            .timeout(Some(COMMAND_TIMEOUT))
+            .pool_config(PoolConfig::new().max_size(2));
+        if let Some(username) = &settings.username {
+            let password = settings.password.as_ref().map_or(&[][..], |secret| secret.expose());
+            let password = str::from_utf8(password).map_err(|_| MailerError::Password)?;
+            transport = transport
+                .credentials(Credentials::new(username.clone(), password.to_owned()))
+                .authentication(vec![Mechanism::Plain, Mechanism::Login]);
+        }
+        Ok(Self {
+            transport: transport.build(),
+            from: settings.from.clone(),
+        })
+    }
+
+    /// The domain of `from`, which `Message-ID`s end with.
+    pub fn domain(&self) -> &str {
+        self.from.email.domain()
+    }
+
+    /// Sends an e-mail to its one address.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError`]: the server has not taken it, or the answer got lost on the way.
+    pub async fn send(&self, email: &DueEmail) -> Result<(), SendError> {
+        let message = message(&self.from, email)?;
+        match tokio::time::timeout(TIMEOUT, self.transport.send(message)).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(error)) => Err(refused(&error)),
+            Err(_) => Err(SendError::Temporary(format!("not sent within {} s", TIMEOUT.as_secs()))),
+        }
+    }
+}
+
+fn tls(settings: &MailSettings) -> Result<TlsParameters, MailerError> {
+    let mut parameters = TlsParameters::builder(settings.host.clone());
+    if let Some(path) = &settings.ca {
+        let unusable = |source: Box<dyn std::error::Error + Send + Sync>| MailerError::Ca {
+            path: path.display().to_string(),
+            source,
+        };
+        let pem = std::fs::read(path).map_err(|error| unusable(error.into()))?;
+        let ca = Certificate::from_pem(&pem).map_err(|error| unusable(error.into()))?;
+        parameters = parameters.add_root_certificate(ca);
+    }
+    parameters.build().map_err(MailerError::Tls)
+}
+
+/// The e-mail as it goes out: the same bytes at each attempt, so that a repeated one is known by its `Message-ID`.
+fn message(from: &Mailbox, email: &DueEmail) -> Result<Message, SendError> {
+    let unfit =
+        |what: &dyn std::fmt::Display| SendError::Permanent(format!("not an e-mail: {}", one_line(&what.to_string())));
+    let to: Mailbox = email
+        .to
+        .parse()
+        .map_err(|error: lettre::address::AddressError| unfit(&error))?;
+    let mut builder = Message::builder()
+        .from(from.clone())
+        .to(to)
+        .subject(one_line(&email.subject))
+        .date(SystemTime::from(email.created_at))
+        .message_id(Some(email.message_id.clone()))
+        // So that out-of-office answers and other robots keep silent.
+        .raw_header(HeaderValue::new(
+            HeaderName::new_from_ascii_str("Auto-Submitted"),
+            "auto-generated".to_owned(),
+        ))
+        .header(ContentType::TEXT_PLAIN);
+    if let Some(first) = &email.in_reply_to {
+        builder = builder.in_reply_to(first.clone()).references(first.clone());
+    }
+    builder.body(email.text.clone()).map_err(|error| unfit(&error))
+}
+
+fn refused(error: &lettre::transport::smtp::Error) -> SendError {
+    let detail = useful_text(whole_story(error).as_bytes());
+    match error.status().map(u16::from) {
+        // About this sender, recipient or text (RFC 5321 4.2.3); other refusals, such as of the log-in, can be mended.
+        Some(501 | 510 | 511 | 550..=556) => SendError::Permanent(detail),
+        _ => SendError::Temporary(detail),
+    }
+}
+
+/// An error with its causes.
+fn whole_story(error: &dyn std::error::Error) -> String {
+    let mut story = error.to_string();
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        story = format!("{story}: {next}");
+        cause = next.source();
+    }
+    story
+}
+
+/// When an e-mail that was not sent is tried again: after 1, 2, 4 … minutes, at most an hour; `None` after three days.
+pub(super) fn retry_at(email: &DueEmail, now: Timestamp) -> Option<Timestamp> {
+    let minutes = 1_i64 << email.attempts.min(6);
+    let next = now + SignedDuration::from_mins(minutes.min(60));
+    (next < email.created_at + KEEP_TRYING).then_some(next)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn email() -> DueEmail {
+        DueEmail {
+            id: 1,
+            to: "On Call <oncall@acme.example>".into(),
+            message_id: "<opened.1@router.example>".into(),
+            in_reply_to: None,
+            subject: "[TEST] ACME: Société fails".into(),
+            text: "What failed\n  …\n".into(),
+            created_at: Timestamp::from_second(1_800_000_000).unwrap(),
+            attempts: 0,
+        }
+    }
+
+    fn from() -> Mailbox {
+        "IPN router <ipn@router.example>".parse().unwrap()
+    }
+
+    fn headers(email: &DueEmail) -> Vec<String> {
+        let formatted = String::from_utf8(message(&from(), email).unwrap().formatted()).unwrap();
+        let (head, _) = formatted.split_once("\r\n\r\n").unwrap();
+        head.replace("\r\n ", " ").split("\r\n").map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn headers_make_a_thread_that_robots_leave_alone() {
+        let follower = DueEmail {
+            in_reply_to: Some("<opened.0@router.example>".into()),
+            ..email()
+        };
+        let headers = headers(&follower);
+        for header in [
+            "Message-ID: <opened.1@router.example>",
+            "In-Reply-To: <opened.0@router.example>",
+            "References: <opened.0@router.example>",
+            "Auto-Submitted: auto-generated",
+            "Date: Fri, 15 Jan 2027 08:00:00 +0000",
+            "To: \"On Call\" <oncall@acme.example>",
+        ] {
+            assert!(headers.iter().any(|line| line == header), "{header} in {headers:#?}");
+        }
+    }
+
+    #[test]
+    fn every_attempt_sends_the_same_bytes() {
+        let formatted = |email: &DueEmail| message(&from(), email).unwrap().formatted();
+        let again = DueEmail { attempts: 3, ..email() };
+        assert_eq!(formatted(&email()), formatted(&again));
+    }
+
+    #[test]
+    fn unreadable_address_is_given_up() {
+        let email = DueEmail {
+            to: "nobody".into(),
+            ..email()
+        };
+        assert!(matches!(message(&from(), &email), Err(SendError::Permanent(_))));
+    }
+
+    #[test]
+    fn waits_grow_to_an_hour_and_end_after_three_days() {
+        let mut email = email();
+        let mut now = email.created_at;
+        let mut waits = Vec::new();
+        while let Some(next) = retry_at(&email, now) {
+            waits.push(next.duration_since(now).as_mins());
+            now = next;
+            email.attempts += 1;
+        }
+        assert_eq!(waits[..8], [1, 2, 4, 8, 16, 32, 60, 60]);
+        assert!((71..=72).contains(&now.duration_since(email.created_at).as_hours()));
+    }
+
+    proptest! {
+        #[test]
+        fn no_subject_adds_a_header(subject in "(\\PC|[\r\n\t\0]){0,150}") {
+            let with = DueEmail { subject, ..email() };
+            let names = |email: &DueEmail| -> Vec<String> {
+                headers(email).iter().filter_map(|line| Some(line.split_once(':')?.0.to_owned())).collect()
+            };
+            prop_assert_eq!(names(&with), names(&email()));
+        }
+    }
+}
