@@ -1,20 +1,134 @@
 //! TOML to the settings of every part.
+//!
+//! ```text
+//! files ─ source ─ syntax ─ reader ─ receiver, store, mail, admin, legal_entities, shops ─ checks ─ build ─ Config
+//! ```
+//!
+//! Every mistake is told in one run: each key is taken with its place and turned into its runtime type, and what is
+//! wrong is collected in [`diagnostics`], not returned. A mistake is told once: what is only its consequence is not.
+//! Serde's derive is not used, because it stops at the first mistake and forgets where the others are.
+//!
+//! No secret is ever quoted: [`mask`] hides in a line everything that is not known to be harmless.
 
+mod addresses;
+mod admin;
+mod build;
+mod checks;
+mod codes;
+mod delivery;
+mod diagnostics;
+mod legal_entities;
+mod mail;
+mod mask;
+mod network;
+mod outside;
+mod reader;
+mod receiver;
+mod render;
+mod secrets;
+mod shops;
+mod source;
+mod store;
+mod syntax;
+mod values;
+mod written;
+#[cfg(test)]
+mod tests;
+
+use std::path::Path;
 use std::sync::Arc;
 
 use crate::domain::Circle;
 use crate::verify::ShopKeys;
 use crate::{alert, deliver, outbox, receive};
 
+pub use admin::AdminSettings;
+pub use codes::Code;
+pub use diagnostics::{Diagnostic, Severity};
+pub use outside::{FoundSecret, Machine, Outside, SecretSource};
+pub use source::{File, Place};
+
 /// The whole configuration, checked: nothing after this checks again.
 #[derive(Clone, Debug)]
 pub struct Config {
     pub receiver: receive::Settings,
     pub store: outbox::Settings,
+    pub admin: AdminSettings,
     pub circles: Vec<Arc<Circle>>,
     /// For every shop and mode that has a key.
     pub keys: Vec<ShopKeys>,
     /// For every URL of every enabled shop of an enabled company, once per rendition.
     pub destinations: Vec<deliver::Settings>,
     pub alert: alert::Settings,
+}
+
+/// A configuration without error, and what is to be said about it all the same.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    pub config: Config,
+    /// Warnings and notes, in the order of the text.
+    pub diagnostics: Vec<Diagnostic>,
+    /// How many legal entities there are, also switched off.
+    pub legal_entities: usize,
+    /// How many shops there are, also switched off.
+    pub shops: usize,
+}
+
+/// Reads a configuration from this machine's files and environment.
+///
+/// # Errors
+///
+/// Everything that is to be said, if at least one thing is an error; in the order of the text.
+pub fn load(path: &Path) -> Result<Loaded, Vec<Diagnostic>> {
+    match std::fs::read(path) {
+        Ok(bytes) => parse(
+            File {
+                path: path.into(),
+                bytes,
+            },
+            &Machine,
+        ),
+        Err(error) => Err(vec![unreadable(path, &error)]),
+    }
+}
+
+/// Reads a configuration; whatever it needs beside its text comes from `outside`.
+///
+/// # Errors
+///
+/// Everything that is to be said, if at least one thing is an error; in the order of the text.
+pub fn parse(main: File, outside: &dyn Outside) -> Result<Loaded, Vec<Diagnostic>> {
+    let mut problems = diagnostics::Problems::default();
+    let (written, sources) = written::read(main, outside, &mut problems);
+    checks::run(&written, &mut problems);
+    let is_refused = problems.has_errors();
+    let diagnostics = problems.finish(&sources);
+    if is_refused {
+        return Err(diagnostics);
+    }
+    Ok(Loaded {
+        config: build::config(&written),
+        diagnostics,
+        legal_entities: written.legal_entities.len(),
+        shops: written.shops.len(),
+    })
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> Diagnostic {
+    let file = path.display().to_string();
+    Diagnostic {
+        code: codes::UNREADABLE_FILE,
+        what: format!("{file} cannot be read: {error}"),
+        label: String::new(),
+        why: String::new(),
+        instead: "name another file with --config".to_owned(),
+        also: Vec::new(),
+        place: Place {
+            file: file.into(),
+            line: 1,
+            column: 1,
+            text: String::new(),
+            caret: 0..0,
+        },
+    }
 }

@@ -1,0 +1,60 @@
+//! `[admin]`.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use url::Url;
+
+use super::diagnostics::Problems;
+use super::network::{listen_address, web_url};
+use super::outside::Outside;
+use super::reader::{Given, Table};
+use super::secrets::{Secrets, plain, secrets};
+use super::source::At;
+use super::values::path;
+use crate::domain::Secret;
+
+/// `[admin]`: where on-call and programs ask.
+#[derive(Clone, Debug)]
+pub struct AdminSettings {
+    /// `None`: no listener; the socket is always there.
+    pub listen: Option<SocketAddr>,
+    /// Any of these opens it.
+    pub tokens: Vec<Secret>,
+    /// For links in e-mails.
+    pub public_url: Option<Url>,
+    /// The Unix socket that commands speak through.
+    pub socket: PathBuf,
+}
+
+/// `[admin]` as written.
+#[derive(Debug)]
+pub(super) struct AdminTable {
+    pub(super) listen: Option<At<SocketAddr>>,
+    pub(super) token: Given<Secrets>,
+    public_url: Option<Url>,
+    socket: Option<PathBuf>,
+}
+
+pub(super) fn read(mut table: Table<'_>, outside: &dyn Outside, problems: &mut Problems) -> AdminTable {
+    let admin = AdminTable {
+        listen: table.optional("listen", problems, listen_address).at(),
+        token: table.optional("token", problems, secrets(outside)),
+        public_url: table.optional("public_url", problems, web_url).value(),
+        socket: table.optional("socket", problems, path).value(),
+    };
+    table.refuse_the_rest(problems);
+    admin
+}
+
+/// The settings; the socket is beside the store unless it is put elsewhere.
+pub(super) fn settings(table: Option<&AdminTable>, store: &Path) -> AdminSettings {
+    AdminSettings {
+        listen: table.and_then(|table| table.listen.as_ref()).map(|at| at.value),
+        tokens: table.map(|table| plain(&table.token)).unwrap_or_default(),
+        public_url: table.and_then(|table| table.public_url.clone()),
+        socket: table
+            .and_then(|table| table.socket.clone())
+            .unwrap_or_else(|| store.with_file_name("ipn-router.sock")),
+    }
+}

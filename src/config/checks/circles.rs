@@ -1,0 +1,260 @@
+//! Rules about the shops of a company in one mode: who is notified, who can learn of it, and who signs.
+
+use crate::config::codes;
+use crate::config::diagnostics::{Problem, Problems};
+use crate::config::reader::closest;
+use crate::config::shops::{ModeTable, ShopTable, key_name};
+use crate::config::written::{CircleTables, Written};
+use crate::domain::{ForeignOrders, Format, Kind};
+
+const FORMATS: [Format; 2] = [Format::Form, Format::Rest];
+
+type Member<'w> = (&'w ShopTable, &'w ModeTable);
+
+/// Whether the shops of this company tell each other anything.
+fn shares(circle: &CircleTables<'_>) -> bool {
+    let share = &circle.legal_entity.share;
+    share
+        .iter()
+        .any(|pattern| Kind::ALL.into_iter().any(|kind| pattern.matches(kind)))
+}
+
+/// Another shop that the gateway notifies in this format, if what it is told is shared.
+fn other_notified<'w>(circle: &CircleTables<'w>, shop: &ShopTable, format: Format) -> Option<Member<'w>> {
+    let notified = |member: &&Member<'_>| member.0.id != shop.id && member.1.key(format).is_meant();
+    circle.members.iter().find(notified).copied().filter(|_| shares(circle))
+}
+
+fn learns_by_event((shop, mode): Member<'_>) -> bool {
+    shop.learns_by.event && mode.event_url.is_meant()
+}
+
+fn learns_by_gateway_url((shop, mode): Member<'_>, format: Format) -> bool {
+    shop.learns_by.format(format) && mode.gateway_url(format).is_meant()
+}
+
+/// Whether what this shop is told in this format gets to another shop.
+fn is_learnt_from(circle: &CircleTables<'_>, shop: &ShopTable, format: Format) -> bool {
+    let learns = |member: &Member<'_>| learns_by_event(*member) || learns_by_gateway_url(*member, format);
+    shares(circle)
+        && circle
+            .members
+            .iter()
+            .any(|member| member.0.id != shop.id && learns(member))
+}
+
+pub(super) fn every_shop_has_a_legal_entity(written: &Written, problems: &mut Problems) {
+    let known: Vec<_> = written.legal_entities.keys().map(|id| id.as_str()).collect();
+    for shop in written.shops.values() {
+        let Some(owner) = &shop.legal_entity else { continue };
+        if written.legal_entities.contains_key(&owner.value) {
+            continue;
+        }
+        let what = format!(
+            "shop {} belongs to \"{}\", which is no legal entity here",
+            shop.id, owner.value
+        );
+        let problem = Problem::new(codes::NO_LEGAL_ENTITY, &owner.spot, what);
+        problems.push(match closest(owner.value.as_str(), &known) {
+            Some(meant) => problem.instead(format!("did you mean \"{meant}\"?")),
+            None => problem.instead(format!("add a table [legal_entities.{}]", owner.value)),
+        });
+    }
+}
+
+pub(super) fn every_shop_can_be_reached(written: &Written, problems: &mut Problems) {
+    for circle in written.circles() {
+        for &(shop, mode) in &circle.members {
+            let wants = shop.enabled && circle.legal_entity.enabled && !shop.learns_by.is_none();
+            if !wants || learns_by_event((shop, mode)) {
+                continue;
+            }
+            let missed = FORMATS
+                .into_iter()
+                .filter(|format| !learns_by_gateway_url((shop, mode), *format))
+                .find_map(|format| Some((format, other_notified(&circle, shop, format)?)));
+            let Some((format, (notified, its_mode))) = missed else {
+                continue;
+            };
+            let what = format!(
+                "shop {} cannot learn of the company's tokens in {}",
+                shop.id, circle.mode
+            );
+            let excluded = mode.event_url.is_meant() || mode.gateway_url(format).is_meant();
+            let why = format!("shop {} is notified by {format} there", notified.id);
+            let problem = Problem::new(codes::UNREACHABLE_SHOP, &mode.spot, what).why(if excluded {
+                format!("{why}, and `learns_by` leaves out the URL that this one has")
+            } else {
+                format!("{why}, and this one has neither `event_url` nor `{format}_url`")
+            });
+            let problem = problem.instead("add `event_url`, or `learns_by = []` if the shop need not know");
+            problems.push(match its_mode.key(format).as_ref() {
+                Some(key) => problem.also(&key.spot, format!("shop {} is notified with this", notified.id)),
+                None => problem,
+            });
+        }
+    }
+}
+
+pub(super) fn what_is_resigned_has_a_key(written: &Written, problems: &mut Problems) {
+    for circle in written.circles() {
+        for &(shop, mode) in &circle.members {
+            for format in FORMATS {
+                let Some(url) = mode.gateway_url(format).as_ref() else {
+                    continue;
+                };
+                let learns = learns_by_gateway_url((shop, mode), format);
+                let Some((notified, _)) = other_notified(&circle, shop, format).filter(|_| learns) else {
+                    continue;
+                };
+                if mode.key(format).is_meant() {
+                    continue;
+                }
+                let key = key_name(format);
+                let what = format!(
+                    "shop {} has a `{format}_url` but no `{key}` in {}",
+                    shop.id, circle.mode
+                );
+                problems.push(
+                    Problem::new(codes::NO_KEY_TO_RESIGN, &url.spot, what)
+                        .why(format!(
+                            "what shop {} is told must be signed anew for this URL",
+                            notified.id
+                        ))
+                        .instead(format!("add `{key}`, or leave \"{format}\" out of `learns_by`")),
+                );
+            }
+        }
+    }
+}
+
+pub(super) fn events_are_signed(written: &Written, problems: &mut Problems) {
+    for (shop, mode) in written
+        .shops
+        .values()
+        .flat_map(|shop| shop.modes.iter().map(move |mode| (shop, mode)))
+    {
+        let Some(url) = mode.event_url.as_ref() else { continue };
+        if mode.event_secret.is_absent() {
+            let what = format!(
+                "shop {} has an `event_url` but no `event_secret` in {}",
+                shop.id, mode.mode
+            );
+            problems.push(
+                Problem::new(codes::NO_EVENT_SECRET, &url.spot, what)
+                    .why("the shop could not tell our events from a stranger's")
+                    .instead("add `event_secret`; make one with: echo \"whsec_$(openssl rand -base64 32)\""),
+            );
+        }
+    }
+}
+
+pub(super) fn cards_saved_with_a_payment_are_learnt(written: &Written, problems: &mut Problems) {
+    for circle in written.circles() {
+        for &(shop, mode) in &circle.members {
+            let by = FORMATS.into_iter().find(|format| {
+                learns_by_gateway_url((shop, mode), *format) && other_notified(&circle, shop, *format).is_some()
+            });
+            let Some(url) = by.and_then(|format| mode.gateway_url(format).as_ref()) else {
+                continue;
+            };
+            if learns_by_event((shop, mode)) || shop.foreign_orders.value == ForeignOrders::Send {
+                continue;
+            }
+            let what = format!(
+                "shop {} never learns of cards saved with a payment in {}",
+                shop.id, circle.mode
+            );
+            problems.push(
+                Problem::new(codes::SAVED_CARDS_WITHHELD, &url.spot, what)
+                    .why("a notification with another shop's order is not sent to a gateway URL")
+                    .instead("add an `event_url` if this shop should offer those cards too"),
+            );
+        }
+    }
+}
+
+pub(super) fn keys_are_used(written: &Written, problems: &mut Problems) {
+    let mut unused = |spot, what: String, why: &str| {
+        let problem = Problem::new(codes::UNUSED, spot, what).why(why);
+        problems.push(problem.instead("leave it out"));
+    };
+    for circle in written.circles() {
+        for (shop, mode) in &circle.members {
+            for format in FORMATS {
+                let Some(key) = mode.key(format).as_ref() else { continue };
+                if mode.gateway_url(format).is_absent() && !is_learnt_from(&circle, shop, format) {
+                    let why = "a key can do more than verify: a REST password can also charge and refund";
+                    let what = format!("nothing uses `{}` of shop {}", key_name(format), shop.id);
+                    unused(&key.spot, what, why);
+                }
+            }
+            if let Some(hash) = mode.form_hash.as_ref().filter(|_| mode.form_key.is_absent()) {
+                let what = format!("nothing uses `form_hash` of shop {}", shop.id);
+                unused(&hash.spot, what, "it says how `form_key` signs, and there is none");
+            }
+            if let Some(secret) = mode.event_secret.as_ref().filter(|_| mode.urls().next().is_none()) {
+                let what = format!("nothing uses `event_secret` of shop {}", shop.id);
+                unused(&secret.spot, what, "the shop has no URL in this mode");
+            }
+        }
+    }
+}
+
+pub(super) fn urls_are_used(written: &Written, problems: &mut Problems) {
+    for circle in written.circles() {
+        for &(shop, mode) in &circle.members {
+            let learns = |format| other_notified(&circle, shop, format).is_some();
+            for format in FORMATS {
+                let Some(url) = mode.gateway_url(format).as_ref() else {
+                    continue;
+                };
+                let used = mode.key(format).is_meant() || shop.learns_by.format(format) && learns(format);
+                if !used {
+                    problems.push(
+                        Problem::new(
+                            codes::UNUSED,
+                            &url.spot,
+                            format!("nothing is ever sent to this `{format}_url`"),
+                        )
+                        .why(format!(
+                            "there is no `{}`, and no other shop to learn from",
+                            key_name(format)
+                        )),
+                    );
+                }
+            }
+            let Some(url) = mode.event_url.as_ref() else { continue };
+            if !shop.learns_by.event || !FORMATS.into_iter().any(learns) {
+                let why = if shop.learns_by.event {
+                    "no other shop of the company has a key in this mode whose kinds are shared"
+                } else {
+                    "`learns_by` leaves \"event\" out"
+                };
+                let what = "nothing is ever sent to this `event_url`";
+                problems.push(Problem::new(codes::UNUSED, &url.spot, what).why(why));
+            }
+        }
+    }
+}
+
+pub(super) fn named_shops_get_their_own(written: &Written, problems: &mut Problems) {
+    for circle in written.circles() {
+        for (shop, mode) in &circle.members {
+            for format in FORMATS {
+                let Some(key) = mode.key(format).as_ref() else { continue };
+                if mode.gateway_url(format).is_absent() && is_learnt_from(&circle, shop, format) {
+                    let what = format!(
+                        "shop {} itself is not sent what the gateway tells of it by {format}",
+                        shop.id
+                    );
+                    problems.push(
+                        Problem::new(codes::NAMED_SHOP_WITHOUT_URL, &key.spot, what)
+                            .why("the company's other shops learn of its tokens, and nobody of its payments")
+                            .instead(format!("add `{format}_url` if the gateway notifies the shop only here")),
+                    );
+                }
+            }
+        }
+    }
+}

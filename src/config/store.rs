@@ -1,0 +1,66 @@
+//! `[store]`.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::codes;
+use super::diagnostics::{Problem, Problems};
+use super::outside::Outside;
+use super::reader::{Table, Value};
+use super::secrets::secret;
+use super::values::{duration, text};
+use crate::outbox;
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+pub(super) fn read(table: Option<Table<'_>>, outside: &dyn Outside, problems: &mut Problems) -> outbox::Settings {
+    let default = outbox::Settings {
+        path: "/var/lib/ipn-router/outbox.db".into(),
+        keep_bodies: 14 * DAY,
+        keep_records: 400 * DAY,
+    };
+    let Some(mut table) = table else { return default };
+    let url = table.optional("url", problems, sqlite_path);
+    // SQLite has no password; PostgreSQL, which has, is refused by its URL.
+    let password = table.optional("password", problems, secret(outside)).at();
+    if let (Some(_), Some(password)) = (url.as_ref(), password) {
+        let what = "SQLite has no `password`";
+        problems.push(Problem::new(codes::UNUSED, &password.spot, what).instead("leave it out"));
+    }
+    let settings = outbox::Settings {
+        path: url.or(default.path),
+        keep_bodies: table
+            .optional("keep_bodies", problems, duration)
+            .or(default.keep_bodies),
+        keep_records: table
+            .optional("keep_records", problems, duration)
+            .or(default.keep_records),
+    };
+    table.refuse_the_rest(problems);
+    settings
+}
+
+fn sqlite_path(value: &Value<'_>, problems: &mut Problems) -> Option<PathBuf> {
+    let url = text(value, problems)?;
+    let path = url.strip_prefix("sqlite:").map(|path| {
+        path.strip_prefix("//")
+            .filter(|path| path.starts_with('/'))
+            .unwrap_or(path)
+    });
+    match path {
+        Some(path) if !path.is_empty() && !path.starts_with("//") && path != ":memory:" => {
+            return Some(value.folder().join(Path::new(path)));
+        }
+        _ => {}
+    }
+    let what = if url.starts_with("postgres:") || url.starts_with("postgresql:") {
+        "PostgreSQL is not supported by this version"
+    } else {
+        "`url` must name a SQLite file"
+    };
+    problems.push(
+        Problem::new(codes::UNSUPPORTED_STORE, &value.spot, what)
+            .instead("url = \"sqlite:/var/lib/ipn-router/outbox.db\""),
+    );
+    None
+}
