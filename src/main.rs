@@ -1,3 +1,9 @@
 //! Arguments in, exit code out.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> anyhow::Result<ExitCode> {
+    ipn_router::cli::run(&ipn_router::cli::Arguments::parse())
+}
