@@ -1,6 +1,7 @@
 //! `[mail]`.
 
 use std::net::IpAddr;
+use std::path::PathBuf;
 
 use lettre::message::Mailbox;
 use url::Url;
@@ -11,6 +12,7 @@ use super::diagnostics::{Problem, Problems};
 use super::network::has_user_info;
 use super::outside::Outside;
 use super::reader::{Given, Table, Value};
+use super::receiver::pem_file;
 use super::secrets::secret;
 use super::source::{At, Spot};
 use super::values::text;
@@ -25,6 +27,7 @@ pub(super) struct MailTable {
     pub(super) username: Given<String>,
     pub(super) password: Given<Secret>,
     pub(super) from: Given<Mailbox>,
+    ca: Option<PathBuf>,
     pub(super) operators: Option<At<Vec<Mailbox>>>,
 }
 
@@ -45,6 +48,9 @@ pub(super) fn read(mut table: Table<'_>, outside: &dyn Outside, problems: &mut P
         username: table.optional("username", problems, text),
         password: table.optional("password", problems, secret(outside)),
         from: table.optional("from", problems, mailbox),
+        ca: table
+            .optional("ca", problems, |value, problems| pem_file(value, outside, problems))
+            .value(),
         operators: table.optional("operators", problems, mailboxes).at(),
     };
     table.refuse_the_rest(problems);
@@ -62,6 +68,7 @@ impl MailTable {
             username: self.username.clone().value(),
             password: self.password.clone().value(),
             from: self.from.clone().value()?,
+            ca: self.ca.clone(),
         })
     }
 }

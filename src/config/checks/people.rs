@@ -38,7 +38,7 @@ pub(super) fn addresses_have_a_mail_server(written: &Written, problems: &mut Pro
     if let Some(first) = first {
         problems.push(
             Problem::new(codes::NO_MAIL, &first.spot, "there are e-mail addresses, but no [mail]")
-                .why("e-mails wait in the store until there is a mail server")
+                .why("nobody is told by e-mail; the log is all that tells")
                 .instead("add [mail] with `smtp` and `from`"),
         );
     }
