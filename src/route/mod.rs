@@ -1,5 +1,15 @@
 //! A verified notification to its destinations: pure functions of (happening, circle).
 
+mod digest;
+mod happening;
+mod kind;
+
+#[cfg(test)]
+mod samples;
+
+pub use happening::{Card, Happening, Operation, Transaction};
+pub use kind::{Basis, OTHERWISE, RULES, Rule, kind, rule};
+
 use bytes::Bytes;
 use jiff::Timestamp;
 
