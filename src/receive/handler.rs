@@ -1,0 +1,246 @@
+use std::net::IpAddr;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use bytes::Bytes;
+
+use super::hourly::Hourly;
+use super::refusals::{BodyShape, Refusal, Refusals};
+use super::request::Arrived;
+use super::respond::{Kept, ReceiveError};
+use crate::domain::{Clock, Format, Kind, LegalEntityId, Mode, NotificationId, ShopId, Trouble};
+use crate::outbox::{Accepted, Outbox, OutboxError};
+use crate::route::{self, Routed, Standing};
+use crate::verify::{Keyring, VerifyError};
+
+/// Form texts without `vads_hash` that are kept for an operator in an hour (design.md 5).
+const QUARANTINED_AN_HOUR: u32 = 100;
+/// Anybody can name an unknown shop, so the operators hear of one an hour.
+const UNKNOWN_SHOPS_AN_HOUR: u32 = 1;
+
+/// Takes notifications in: verifies, routes and stores them, and remembers what it refused.
+#[derive(Debug)]
+pub struct Intake {
+    /// Swapped as a whole when the configuration is reloaded; a request keeps the one that it began with.
+    keyring: RwLock<Arc<Keyring>>,
+    outbox: Outbox,
+    clock: Arc<dyn Clock>,
+    refusals: Refusals,
+    quarantined: Hourly,
+    unknown_shops: Hourly,
+}
+
+impl Intake {
+    /// Stores what these keys verify in this outbox.
+    pub fn new(keyring: Keyring, outbox: Outbox, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            keyring: RwLock::new(Arc::new(keyring)),
+            outbox,
+            clock,
+            refusals: Refusals::default(),
+            quarantined: Hourly::new(QUARANTINED_AN_HOUR),
+            unknown_shops: Hourly::new(UNKNOWN_SHOPS_AN_HOUR),
+        }
+    }
+
+    /// Verifies and routes by these keys and their circles from now on.
+    pub fn replace_keyring(&self, keyring: Keyring) {
+        *self.keyring.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keyring);
+    }
+
+    /// The last refusals, newest first.
+    pub fn refusals(&self) -> Vec<Refusal> {
+        self.refusals.last()
+    }
+
+    /// Remembers and logs a refusal; the body only as a hash and a shape.
+    pub(super) fn note_refusal(&self, client: IpAddr, error: &ReceiveError, body: Option<&Bytes>) {
+        let (cause, _) = error.word_and_status();
+        let hint = error.to_string();
+        tracing::warn!(client.address = %client, cause, "refused a call from {client}: {hint}");
+        self.refusals.note(Refusal {
+            at: self.clock.now(),
+            client,
+            cause,
+            hint,
+            body: body.map(|body| BodyShape::of(body)),
+        });
+    }
+
+    /// Answers only once the notification is on disk, or never will be by this call.
+    pub(super) async fn take(self: Arc<Self>, arrived: Arrived) -> Result<Kept, ReceiveError> {
+        let keyring = Arc::clone(&self.keyring.read().unwrap_or_else(PoisonError::into_inner));
+        let verified = match keyring.verify(arrived.body.clone()) {
+            Ok(verified) => verified,
+            Err(why) => {
+                self.report_unknown_shop(&why);
+                let why = why.into();
+                self.note_refusal(arrived.client, &why, Some(&arrived.body));
+                return Err(why);
+            }
+        };
+        let received_at = self.clock.now();
+        let routed = route::route(
+            &verified,
+            NotificationId::new(received_at),
+            received_at,
+            arrived.headers,
+        );
+        let mut awaited = Awaited::new(&routed);
+        // A task of its own: when the client leaves or the time is over, this future is dropped, but what was decided
+        // is still stored, and what follows from that is still done.
+        let stored = tokio::spawn(self.store(routed)).await;
+        awaited.answered = stored.is_ok();
+        stored.unwrap_or_else(|_| Err(ReceiveError::Store(OutboxError::Failed("the task has ended".into()))))
+    }
+
+    async fn store(self: Arc<Self>, routed: Routed) -> Result<Kept, ReceiveError> {
+        let facts = Facts::of(&routed);
+        let standing = routed.standing;
+        let doubtful = standing == Standing::Quarantined && routed.format == Format::Form;
+        if doubtful && !self.quarantined.take(routed.received_at) {
+            facts.log_not_stored("too many texts without vads_hash within an hour");
+            return Err(ReceiveError::QuarantineFull);
+        }
+        let accepted = self.outbox.accept(routed).await;
+        if doubtful && !matches!(accepted, Ok(Accepted::Stored)) {
+            self.quarantined.put_back();
+        }
+        match accepted {
+            Ok(Accepted::Duplicate { first }) => {
+                facts.log_kept("duplicate");
+                Ok(Kept::Duplicate(first))
+            }
+            Ok(Accepted::Stored) => {
+                facts.log_kept("new");
+                Ok(self.stored(standing, &facts))
+            }
+            Err(why) => {
+                facts.log_not_stored(&why.to_string());
+                Err(ReceiveError::Store(why))
+            }
+        }
+    }
+
+    /// What goes nowhere by itself needs an operator.
+    fn stored(self: &Arc<Self>, standing: Standing, facts: &Facts) -> Kept {
+        let Facts {
+            id: notification,
+            shop,
+            mode,
+            ..
+        } = *facts;
+        let trouble = match standing {
+            Standing::Routed => return Kept::Stored(notification),
+            Standing::Parked => Trouble::Parked {
+                notification,
+                shop,
+                mode,
+            },
+            Standing::Quarantined => Trouble::Quarantined {
+                notification,
+                shop,
+                mode,
+            },
+        };
+        self.report(trouble);
+        Kept::Parked(notification)
+    }
+
+    fn report_unknown_shop(self: &Arc<Self>, why: &VerifyError) {
+        let VerifyError::UnknownShop { shop, mode, format, .. } = why else {
+            return;
+        };
+        if self.unknown_shops.take(self.clock.now()) {
+            self.report(Trouble::UnknownShop {
+                site_id: shop.clone(),
+                format: *format,
+                // A text without a mode lacks a key for either.
+                mode: mode.unwrap_or(Mode::Production),
+            });
+        }
+    }
+
+    /// Tells the operators, without keeping the gateway waiting.
+    fn report(self: &Arc<Self>, trouble: Trouble) {
+        let intake = Arc::clone(self);
+        tokio::spawn(async move {
+            let word = trouble.word();
+            if let Err(why) = intake.outbox.report(trouble, intake.clock.now()).await {
+                tracing::error!(trouble = word, "cannot tell the operators ({word}): {why}");
+            }
+        });
+    }
+}
+
+/// What may be said of a notification in a log: enough to find it in the Back Office, nothing of a person.
+#[derive(Clone, Debug)]
+struct Facts {
+    id: NotificationId,
+    legal_entity: LegalEntityId,
+    shop: ShopId,
+    mode: Mode,
+    format: Format,
+    kind: Kind,
+    transaction: Option<String>,
+}
+
+impl Facts {
+    fn of(routed: &Routed) -> Self {
+        Self {
+            id: routed.id,
+            legal_entity: routed.legal_entity.clone(),
+            shop: routed.shop,
+            mode: routed.mode,
+            format: routed.format,
+            kind: routed.kind,
+            transaction: routed.transaction.clone(),
+        }
+    }
+
+    fn log_kept(&self, seen: &'static str) {
+        let Self {
+            id, shop, kind, mode, ..
+        } = self;
+        tracing::info!(notification.id = %id, shop.id = %shop, %kind, %mode, seen, "keeps notification {id} of shop {shop}");
+    }
+
+    /// The gateway may not come back (protocol.md 5.1), so a person needs to know what to send again by hand.
+    fn log_not_stored(&self, why: &str) {
+        let Self {
+            shop,
+            mode,
+            format,
+            kind,
+            legal_entity,
+            ..
+        } = self;
+        tracing::error!(
+            shop.id = %shop, %legal_entity, %mode, %format, %kind, transaction.uuid = ?self.transaction,
+            "did not store a notification of shop {shop}, which the gateway may not send again: {why}"
+        );
+    }
+}
+
+/// A notification whose answer somebody waits for; says so if nobody does any more.
+struct Awaited {
+    facts: Facts,
+    answered: bool,
+}
+
+impl Awaited {
+    fn new(routed: &Routed) -> Self {
+        Self {
+            facts: Facts::of(routed),
+            answered: false,
+        }
+    }
+}
+
+impl Drop for Awaited {
+    fn drop(&mut self) {
+        if !self.answered {
+            let why = "the time was over or the client left before it was known to be stored";
+            self.facts.log_not_stored(why);
+        }
+    }
+}
