@@ -74,6 +74,8 @@ pub enum AnswerCheck {
 /// Why a destination cannot be set up as configured.
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
+    #[error("an event secret is not base64 after `whsec_`")]
+    BadEventSecret,
     #[error("the URL is neither http nor https, or has no host")]
     BadUrl,
     #[error(transparent)]

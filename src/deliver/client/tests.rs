@@ -14,8 +14,8 @@ use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
 use super::*;
-use crate::deliver::Signing;
-use crate::domain::{Format, Mode, Rendition, RetryPolicy, SystemClock};
+use crate::deliver::testing;
+use crate::domain::{Format, Rendition, SystemClock};
 
 trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
@@ -94,30 +94,14 @@ async fn request(stream: &mut (impl AsyncRead + Unpin)) -> Option<String> {
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nOK";
 
 fn settings(url: &str) -> Settings {
-    Settings {
-        key: DestinationKey {
-            legal_entity: "acme".parse().unwrap(),
-            shop: "23456789".parse().unwrap(),
-            mode: Mode::Test,
-            rendition: Rendition::AsReceived(Format::Form),
-        },
-        shop_name: "ACME Lyon".to_owned(),
-        legal_entity_name: "ACME SAS".to_owned(),
-        url: url.parse().unwrap(),
-        signing: Signing::default(),
-        retry: RetryPolicy::default(),
-        concurrency: 1.try_into().unwrap(),
-        rate: None,
-        timeouts: Timeouts {
-            connect: Duration::from_secs(5),
-            first_byte: Duration::from_secs(5),
-            whole: Duration::from_secs(5),
-        },
-        answer_check: AnswerCheck::Verdict,
-        allow_private: true,
-        ca: None,
-        client_certificate: None,
-    }
+    let mut settings = testing::settings(Rendition::AsReceived(Format::Form), url);
+    settings.allow_private = true;
+    settings.timeouts = Timeouts {
+        connect: Duration::from_secs(5),
+        first_byte: Duration::from_secs(5),
+        whole: Duration::from_secs(5),
+    };
+    settings
 }
 
 fn connection(settings: &Settings) -> Connection {
