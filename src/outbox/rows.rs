@@ -58,11 +58,13 @@ pub struct Head {
     pub lane: Lane,
     pub notification: i64,
     pub since: Timestamp,
-    /// Attempts made, and those of them that used up a retry.
+    /// Attempts made, and those of them whose failure counted.
     pub attempts: u32,
-    pub retries: u32,
+    pub counted: u32,
     /// `None`: never failed.
     pub due: Option<Timestamp>,
+    /// End of the last attempt.
+    pub tried: Option<Timestamp>,
     /// How many times the delivery was replayed.
     pub replays: u32,
 }
@@ -81,8 +83,9 @@ impl From<Named> for Head {
             notification,
             since,
             attempts: 0,
-            retries: 0,
+            counted: 0,
             due: None,
+            tried: None,
             replays: 0,
         }
     }
@@ -136,8 +139,8 @@ pub struct AttemptRecord {
     pub lane: Lane,
     /// The first is 1.
     pub attempt: u32,
-    /// Retries used up, this attempt included.
-    pub retries: u32,
+    /// Failures that counted, this one included.
+    pub counted: u32,
     pub started_at: Timestamp,
     pub took: Duration,
     pub status: Option<u16>,
@@ -148,6 +151,13 @@ pub struct AttemptRecord {
     pub next: Next,
     /// The destination's incident after this attempt, if it has changed.
     pub incident: Option<Incident>,
+}
+
+impl AttemptRecord {
+    /// When the attempt ended.
+    pub fn ended_at(&self) -> Timestamp {
+        self.started_at.saturating_add(self.took).unwrap_or(self.started_at)
+    }
 }
 
 /// An incident that the holder of the lease `alert` has not seen in this version.

@@ -52,8 +52,9 @@ CREATE TABLE deliveries(
   since INTEGER NOT NULL,           -- acceptance or replay: `give_up_after` counts from here
   state INTEGER NOT NULL DEFAULT 0, -- 0 open, 1 delivered, 2 dead letter, 3 cancelled
   attempts INTEGER NOT NULL DEFAULT 0,
-  retries INTEGER NOT NULL DEFAULT 0, -- of these, the ones that used up a retry
+  retries INTEGER NOT NULL DEFAULT 0, -- failures that counted: probes do not
   due INTEGER NOT NULL DEFAULT 0,   -- 0: never failed
+  tried INTEGER NOT NULL DEFAULT 0, -- end of the last attempt
   replay_of INTEGER,                -- seq of the delivery that this one repeats
   replays INTEGER NOT NULL DEFAULT 0, -- how many times it was repeated before
   PRIMARY KEY(destination, seq)

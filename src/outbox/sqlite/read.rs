@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use crate::domain::{DestinationKey, Format, Kind, Lane, Mode, NotificationId};
 use crate::outbox::{Head, Named, Page, StoredNotification, Waiting, WaitingNotification};
 
-const HEAD: &str = "SELECT seq, notification, since, attempts, retries, due, replays
+const HEAD: &str = "SELECT seq, notification, since, attempts, retries, due, replays, tried
   FROM deliveries INDEXED BY deliveries_lane WHERE destination = ? AND lane = ? AND state=0 ORDER BY seq LIMIT 1";
 
 const PAGE: &str = "SELECT seq, lane, notification, since
@@ -25,15 +25,19 @@ pub(in crate::outbox) fn head(connection: &Connection, destination: i64, lane: L
     connection
         .prepare_cached(HEAD)?
         .query_row((destination, lane.0), |row| {
-            let due: i64 = row.get(5)?;
+            let time = |column| match row.get::<_, i64>(column)? {
+                0 => Ok(None),
+                _ => timestamp(row, column).map(Some),
+            };
             Ok(Head {
                 seq: row.get(0)?,
                 lane,
                 notification: row.get(1)?,
                 since: timestamp(row, 2)?,
                 attempts: row.get(3)?,
-                retries: row.get(4)?,
-                due: if due > 0 { Some(timestamp(row, 5)?) } else { None },
+                counted: row.get(4)?,
+                due: time(5)?,
+                tried: time(7)?,
                 replays: row.get(6)?,
             })
         })

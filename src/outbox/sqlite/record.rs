@@ -90,13 +90,15 @@ impl Ledger {
         };
         self.connection
             .prepare_cached(
-                "UPDATE deliveries SET state = ?, attempts = ?, retries = ?, due = ? WHERE destination = ? AND seq = ?",
+                "UPDATE deliveries SET state = ?, attempts = ?, retries = ?, due = ?, tried = ?
+                 WHERE destination = ? AND seq = ?",
             )?
             .execute((
                 state,
                 record.attempt,
-                record.retries,
+                record.counted,
                 due,
+                record.ended_at().as_millisecond(),
                 lease.destination,
                 record.seq,
             ))?;

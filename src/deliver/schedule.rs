@@ -1,0 +1,527 @@
+//! Which delivery of a destination goes next: a pure state machine over what the store tells.
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::domain::{Decision, Failure, Health, Lane, PROBE_EVERY, RetryPolicy};
+use crate::outbox::{Head, Named, News, Next, Page};
+
+/// How much of a destination is held in memory, and how fast it is served.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    /// Attempts at once.
+    pub(super) concurrency: usize,
+    /// Attempts a second.
+    pub(super) rate: Option<f64>,
+    /// Reading stops at so many heads that could be attempted at once.
+    pub(super) runnable: usize,
+    /// Lanes in memory.
+    pub(super) lanes: usize,
+    /// Rows of a page, and lanes asked about at once.
+    pub(super) page: usize,
+    /// Attempts that have ended and are not recorded yet.
+    pub(super) unrecorded: usize,
+}
+
+impl Limits {
+    pub(super) fn new(concurrency: usize, rate: Option<f64>) -> Self {
+        Self { concurrency, rate, runnable: 1_000, lanes: 10_000, page: 500, unrecorded: 2_000 }
+    }
+}
+
+/// What a slot is to do now.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Step {
+    Ask(Question),
+    Attempt(Job),
+    /// Nothing until there is news, or this time has come.
+    Wait(Option<Timestamp>),
+}
+
+/// What only the store knows; each kind is asked once at a time.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) enum Question {
+    /// Which failed deliveries are due first.
+    Due { limit: usize },
+    /// The oldest open delivery of these lanes.
+    Heads(Vec<Lane>),
+    /// Open deliveries after this seq.
+    Page { after: i64, limit: usize },
+}
+
+/// A delivery to attempt.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Job {
+    pub(super) head: Head,
+    period: u64,
+}
+
+/// How an attempt has changed things.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Ended {
+    pub(super) next: Next,
+    /// Failures that counted.
+    pub(super) counted: u32,
+    /// Other deliveries that failed before and are still open.
+    pub(super) still_failing: usize,
+}
+
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+enum Queue {
+    /// Handed over by the writer.
+    New,
+    /// Read from the store: backlog, retries, replays.
+    Stored,
+}
+
+/// A lane in memory. One that is not here is either unread, or outside: its oldest open delivery has failed and is
+/// not due.
+#[derive(Clone, Copy, Debug)]
+enum Entry {
+    /// The store is being asked, or will be, for its oldest open delivery. `again`: a delivery was named meanwhile,
+    /// which the answer may not know of.
+    Opening { queue: Queue, again: bool },
+    /// Its head stands in a queue.
+    Queued { head: Head },
+    /// Its head has ended; the record is on its way.
+    Recording { queue: Queue, again: bool },
+    /// Its head is being attempted.
+    Running,
+    /// Its head has failed and waits in memory for its time.
+    Waiting { head: Head },
+}
+
+/// The schedule of one destination.
+///
+/// - A lane is opened in one way only: the store is asked for its oldest open delivery, after every earlier result of
+///   the lane is recorded (recording answers the question in the same transaction). Whatever named the lane, that
+///   row becomes its head.
+/// - Only a hand-over right after `read`, with nothing unread and no lane outside, is taken without asking.
+#[derive(Debug)]
+pub(super) struct Schedule {
+    limits: Limits,
+    health: Health,
+    /// Every open delivery up to here has a lane in memory or outside.
+    read: i64,
+    /// The highest seq there is.
+    last: i64,
+    lanes: HashMap<Lane, Entry>,
+    to_open: VecDeque<Lane>,
+    new: VecDeque<Lane>,
+    stored: VecDeque<Lane>,
+    /// The queue that had the last turn.
+    turn: Queue,
+    waiting: BTreeSet<(Timestamp, Lane)>,
+    /// When the first lane outside is due; `None`: none is outside.
+    outside: Option<Timestamp>,
+    asking: Asking,
+    running: usize,
+    recording: usize,
+    /// Open deliveries that have failed.
+    failing: usize,
+    /// Attempts at once while it returns: 1, 2, 4, …
+    ramp: usize,
+    ramp_successes: usize,
+    next_probe: Timestamp,
+    /// When the rate allows the next attempt.
+    next_slot: Timestamp,
+}
+
+#[derive(Debug, Default)]
+struct Asking {
+    page: bool,
+    heads: bool,
+    due: bool,
+}
+
+impl Schedule {
+    /// Starts where the store says that nothing below is open.
+    pub(super) fn new(limits: Limits, health: Health, read: i64, last: i64, failing: usize, now: Timestamp) -> Self {
+        let ramp = if health.down_since().is_some() { 1 } else { limits.concurrency };
+        Self {
+            limits,
+            health,
+            read,
+            last,
+            lanes: HashMap::new(),
+            to_open: VecDeque::new(),
+            new: VecDeque::new(),
+            stored: VecDeque::new(),
+            turn: Queue::New,
+            waiting: BTreeSet::new(),
+            outside: None,
+            asking: Asking::default(),
+            running: 0,
+            recording: 0,
+            failing,
+            ramp,
+            ramp_successes: 0,
+            next_probe: now,
+            next_slot: now,
+        }
+    }
+
+    /// Whether it is down, and since when.
+    pub(super) fn down_since(&self) -> Option<Timestamp> {
+        self.health.down_since()
+    }
+
+    /// Takes note of what the writer told; `last` is the highest seq committed.
+    pub(super) fn news(&mut self, news: &News, now: Timestamp) {
+        match news {
+            News::HandedOver(named) => self.handed_over(*named),
+            News::Recorded { lane, next, .. } => self.recorded(*lane, *next, now),
+            News::Refused { .. } => {}
+        }
+    }
+
+    /// There is something up to this seq, handed over or not.
+    pub(super) fn committed(&mut self, last: i64) {
+        self.last = self.last.max(last);
+    }
+
+    /// What to do now. Questions come first: they are quick, and attempts wait for their answers.
+    pub(super) fn next(&mut self, now: Timestamp) -> Step {
+        self.wake(now);
+        if let Some(question) = self.question(now) {
+            return Step::Ask(question);
+        }
+        if self.running >= self.concurrency() || self.recording >= self.limits.unrecorded {
+            return Step::Wait(None);
+        }
+        let down = self.health.down_since().is_some();
+        let not_before = if down { self.next_probe } else { self.next_slot };
+        if now < not_before {
+            let anything = down || !self.new.is_empty() || !self.stored.is_empty();
+            return Step::Wait(if anything { Some(not_before) } else { self.next_due() });
+        }
+        let Some(lane) = (if down { self.probe() } else { self.take() }) else {
+            return Step::Wait(self.next_due());
+        };
+        let Some(Entry::Queued { head } | Entry::Waiting { head }) = self.lanes.insert(lane, Entry::Running) else {
+            unreachable!("a lane in a queue has a head");
+        };
+        self.running += 1;
+        if down {
+            self.next_probe = after(now, PROBE_EVERY);
+        }
+        if let Some(rate) = self.limits.rate {
+            self.next_slot = after(self.next_slot.max(now), Duration::from_secs_f64(1.0 / rate));
+        }
+        Step::Attempt(Job { head, period: self.health.period() })
+    }
+
+    /// Whether another slot would find something to do at once.
+    pub(super) fn has_more(&self, now: Timestamp) -> bool {
+        self.running < self.concurrency()
+            && now >= self.next_slot
+            && self.health.down_since().is_none()
+            && !(self.new.is_empty() && self.stored.is_empty() && self.to_open.is_empty())
+    }
+
+    /// The answer to [`Question::Page`].
+    pub(super) fn page(&mut self, page: &Page) {
+        self.asking.page = false;
+        self.last = self.last.max(page.last);
+        for named in &page.rows {
+            self.name(named.lane, Queue::Stored);
+        }
+        let end = if page.full { page.rows.last().map_or(page.last, |row| row.seq) } else { page.last };
+        self.read = self.read.max(end);
+    }
+
+    /// The answer to [`Question::Heads`].
+    pub(super) fn heads(&mut self, heads: &[(Lane, Option<Head>)], now: Timestamp) {
+        self.asking.heads = false;
+        for (lane, head) in heads {
+            if let Some(Entry::Opening { queue, again }) = self.lanes.get(lane).copied() {
+                self.opened(*lane, *head, queue, again, now);
+            }
+        }
+    }
+
+    /// The answer to [`Question::Due`]: the first `limit` failed deliveries by their time.
+    pub(super) fn due(&mut self, due: &[(Lane, Timestamp)], limit: usize, now: Timestamp) {
+        self.asking.due = false;
+        self.outside = None;
+        for (lane, at) in due {
+            if self.lanes.contains_key(lane) {
+                continue;
+            }
+            if *at <= now {
+                self.name(*lane, Queue::Stored);
+            } else {
+                self.outside = Some(self.outside.map_or(*at, |first| first.min(*at)));
+            }
+        }
+        if due.len() >= limit {
+            // There are more than were listed.
+            let listed = due.last().map_or(now, |(_, at)| *at);
+            self.outside = Some(self.outside.map_or(listed, |first| first.min(listed)));
+        }
+    }
+
+    /// The store did not answer: it is asked again later.
+    pub(super) fn unanswered(&mut self, question: Question) {
+        match question {
+            Question::Due { .. } => self.asking.due = false,
+            Question::Heads(lanes) => {
+                self.asking.heads = false;
+                self.to_open.extend(lanes);
+            }
+            Question::Page { .. } => self.asking.page = false,
+        }
+    }
+
+    /// The attempt could not be made, for the notification could not be read: its turn comes again.
+    pub(super) fn put_back(&mut self, job: Job) {
+        self.running -= 1;
+        self.lanes.insert(job.head.lane, Entry::Queued { head: job.head });
+        self.stored.push_back(job.head.lane);
+    }
+
+    /// An attempt has ended well.
+    pub(super) fn succeeded(&mut self, job: Job, now: Timestamp) -> Ended {
+        if self.health.succeeded(now) {
+            self.ramp = 1;
+            self.ramp_successes = 0;
+        } else {
+            self.climb();
+        }
+        self.ended(job, Next::Delivered, job.head.counted)
+    }
+
+    /// An attempt has failed. `give_up_from`: `give_up_after` counts from here at the earliest.
+    pub(super) fn failed(
+        &mut self,
+        job: Job,
+        policy: &RetryPolicy,
+        give_up_from: Timestamp,
+        retry_after: Option<Duration>,
+        now: Timestamp,
+        stretch: f64,
+    ) -> Ended {
+        let was_up = self.health.down_since().is_none();
+        let failure = Failure {
+            lane: job.head.lane,
+            first: job.head.attempts == 0,
+            counted: job.head.counted,
+            began_in: job.period,
+            previous: job.head.tried,
+            since: job.head.since.max(give_up_from),
+            retry_after,
+        };
+        let decision = self.health.failed(policy, &failure, now, stretch);
+        if was_up && self.health.down_since().is_some() {
+            self.next_probe = after(now, PROBE_EVERY);
+        }
+        match decision {
+            Decision::DeadLetter => self.ended(job, Next::DeadLetter, job.head.counted),
+            Decision::Retry { at, counted } => self.ended(job, Next::Due(at), counted),
+        }
+    }
+
+    fn ended(&mut self, job: Job, next: Next, counted: u32) -> Ended {
+        self.running -= 1;
+        self.recording += 1;
+        let failed_before = job.head.due.is_some();
+        match (failed_before, matches!(next, Next::Due(_))) {
+            (false, true) => self.failing += 1,
+            (true, false) => self.failing = self.failing.saturating_sub(1),
+            _ => {}
+        }
+        let queue = if failed_before || matches!(next, Next::Due(_)) { Queue::Stored } else { Queue::New };
+        self.lanes.insert(job.head.lane, Entry::Recording { queue, again: false });
+        let itself = usize::from(matches!(next, Next::Due(_)));
+        Ended { next, counted, still_failing: self.failing - itself }
+    }
+
+    fn handed_over(&mut self, named: Named) {
+        if named.seq <= self.read {
+            return;
+        }
+        let next_unread = named.seq == self.read + 1 && !self.asking.page;
+        self.last = self.last.max(named.seq);
+        if next_unread {
+            self.read = named.seq;
+            if self.outside.is_none() && !self.asking.due && !self.lanes.contains_key(&named.lane) {
+                // Nothing unread, nothing outside, no entry: the lane has no older open delivery.
+                self.lanes.insert(named.lane, Entry::Queued { head: named.into() });
+                self.new.push_back(named.lane);
+            } else {
+                self.name(named.lane, Queue::New);
+            }
+        } else if self.health.down_since().is_none() && self.new.len() < self.limits.runnable {
+            // Ahead of what is unread, so that it does not wait behind a backlog.
+            self.name(named.lane, Queue::New);
+        }
+    }
+
+    /// A delivery of this lane is known to be open.
+    fn name(&mut self, lane: Lane, queue: Queue) {
+        match self.lanes.get_mut(&lane) {
+            Some(Entry::Opening { again, .. } | Entry::Recording { again, .. }) => *again = true,
+            Some(Entry::Queued { .. } | Entry::Running | Entry::Waiting { .. }) => {}
+            None => self.open(lane, queue),
+        }
+    }
+
+    fn open(&mut self, lane: Lane, queue: Queue) {
+        self.lanes.insert(lane, Entry::Opening { queue, again: false });
+        self.to_open.push_back(lane);
+    }
+
+    fn recorded(&mut self, lane: Lane, next: Option<Head>, now: Timestamp) {
+        self.recording -= 1;
+        if let Some(Entry::Recording { queue, again }) = self.lanes.get(&lane).copied() {
+            self.opened(lane, next, queue, again, now);
+        }
+    }
+
+    /// The store has named the lane's oldest open delivery.
+    fn opened(&mut self, lane: Lane, head: Option<Head>, queue: Queue, again: bool, now: Timestamp) {
+        match head {
+            None if again => self.open(lane, queue),
+            None => {
+                self.lanes.remove(&lane);
+            }
+            Some(head) => match head.due {
+                Some(due) if due > now => self.wait(head, due),
+                due => {
+                    self.lanes.insert(lane, Entry::Queued { head });
+                    let queue = if due.is_some() { Queue::Stored } else { queue };
+                    self.queue(queue).push_back(lane);
+                }
+            },
+        }
+    }
+
+    /// Keeps a head that is not due in memory; if there are too many lanes, the one that is due last leaves.
+    fn wait(&mut self, head: Head, due: Timestamp) {
+        self.lanes.insert(head.lane, Entry::Waiting { head });
+        self.waiting.insert((due, head.lane));
+        if self.lanes.len() > self.limits.lanes {
+            self.evict();
+        }
+    }
+
+    fn evict(&mut self) {
+        if let Some((due, lane)) = self.waiting.pop_last() {
+            self.lanes.remove(&lane);
+            self.outside = Some(self.outside.map_or(due, |first| first.min(due)));
+        }
+    }
+
+    /// Heads whose time has come join the stored queue.
+    fn wake(&mut self, now: Timestamp) {
+        while let Some((due, lane)) = self.waiting.first().copied() {
+            if due > now {
+                break;
+            }
+            self.waiting.pop_first();
+            if let Some(Entry::Waiting { head }) = self.lanes.get(&lane).copied() {
+                self.lanes.insert(lane, Entry::Queued { head });
+                self.stored.push_back(lane);
+            }
+        }
+    }
+
+    fn question(&mut self, now: Timestamp) -> Option<Question> {
+        if !self.asking.heads && !self.to_open.is_empty() {
+            self.asking.heads = true;
+            let lanes = self.to_open.len().min(self.limits.page);
+            return Some(Question::Heads(self.to_open.drain(..lanes).collect()));
+        }
+        if !self.asking.page && self.read < self.last && self.has_room() {
+            self.asking.page = true;
+            return Some(Question::Page { after: self.read, limit: self.limits.page });
+        }
+        if !self.asking.due && self.outside.is_some_and(|due| due <= now) && self.lanes.len() < self.limits.lanes {
+            self.asking.due = true;
+            // Those in memory are listed too.
+            return Some(Question::Due { limit: self.lanes.len() + self.limits.page });
+        }
+        None
+    }
+
+    fn has_room(&self) -> bool {
+        let runnable = self.new.len() + self.stored.len() + self.to_open.len();
+        self.lanes.len() < self.limits.lanes
+            && (runnable < self.limits.runnable || self.health.down_since().is_some())
+    }
+
+    fn concurrency(&self) -> usize {
+        if self.health.down_since().is_some() { 1 } else { self.ramp.min(self.limits.concurrency) }
+    }
+
+    /// After as many successes as attempts were allowed at once, twice as many are.
+    fn climb(&mut self) {
+        if self.ramp < self.limits.concurrency && self.health.down_since().is_none() {
+            self.ramp_successes += 1;
+            if self.ramp_successes >= self.ramp {
+                self.ramp *= 2;
+                self.ramp_successes = 0;
+            }
+        }
+    }
+
+    /// A free slot takes from the queue that did not have the last turn, if it has something.
+    fn take(&mut self) -> Option<Lane> {
+        let other = match self.turn {
+            Queue::New => Queue::Stored,
+            Queue::Stored => Queue::New,
+        };
+        let queue = if self.queue(other).is_empty() { self.turn } else { other };
+        let lane = self.queue(queue).pop_front()?;
+        self.turn = queue;
+        Some(lane)
+    }
+
+    /// A lane never tried if there is one, else the lane longest not tried.
+    fn probe(&mut self) -> Option<Lane> {
+        let head = |lane: &Lane| match self.lanes.get(lane) {
+            Some(Entry::Queued { head } | Entry::Waiting { head }) => Some(*head),
+            _ => None,
+        };
+        let waiting = self.waiting.iter().map(|(_, lane)| lane);
+        let chosen = self
+            .new
+            .iter()
+            .chain(&self.stored)
+            .chain(waiting)
+            .filter_map(head)
+            .min_by_key(|head| (head.tried, head.seq))?;
+        let all_tried = chosen.tried.is_some();
+        self.new.retain(|lane| *lane != chosen.lane);
+        self.stored.retain(|lane| *lane != chosen.lane);
+        if let Some(due) = chosen.due {
+            self.waiting.remove(&(due, chosen.lane));
+        }
+        if all_tried && self.lanes.len() >= self.limits.lanes {
+            // Makes room to read on, toward lanes that were never tried.
+            self.evict();
+        }
+        Some(chosen.lane)
+    }
+
+    fn queue(&mut self, queue: Queue) -> &mut VecDeque<Lane> {
+        match queue {
+            Queue::New => &mut self.new,
+            Queue::Stored => &mut self.stored,
+        }
+    }
+
+    fn next_due(&self) -> Option<Timestamp> {
+        let first = self.waiting.first().map(|(due, _)| *due);
+        match (first, self.outside) {
+            (Some(first), Some(outside)) => Some(first.min(outside)),
+            (first, outside) => first.or(outside),
+        }
+    }
+}
+
+fn after(from: Timestamp, by: Duration) -> Timestamp {
+    from.saturating_add(by).unwrap_or(Timestamp::MAX)
+}
