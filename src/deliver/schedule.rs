@@ -27,7 +27,14 @@ pub(super) struct Limits {
 
 impl Limits {
     pub(super) fn new(concurrency: usize, rate: Option<f64>) -> Self {
-        Self { concurrency, rate, runnable: 1_000, lanes: 10_000, page: 500, unrecorded: 2_000 }
+        Self {
+            concurrency,
+            rate,
+            runnable: 1_000,
+            lanes: 10_000,
+            page: 500,
+            unrecorded: 2_000,
+        }
     }
 }
 
@@ -139,7 +146,11 @@ struct Asking {
 impl Schedule {
     /// Starts where the store says that nothing below is open.
     pub(super) fn new(limits: Limits, health: Health, read: i64, last: i64, failing: usize, now: Timestamp) -> Self {
-        let ramp = if health.down_since().is_some() { 1 } else { limits.concurrency };
+        let ramp = if health.down_since().is_some() {
+            1
+        } else {
+            limits.concurrency
+        };
         Self {
             limits,
             health,
@@ -210,7 +221,10 @@ impl Schedule {
         if let Some(rate) = self.limits.rate {
             self.next_slot = after(self.next_slot.max(now), Duration::from_secs_f64(1.0 / rate));
         }
-        Step::Attempt(Job { head, period: self.health.period() })
+        Step::Attempt(Job {
+            head,
+            period: self.health.period(),
+        })
     }
 
     /// Whether another slot would find something to do at once.
@@ -228,7 +242,11 @@ impl Schedule {
         for named in &page.rows {
             self.name(named.lane, Queue::Stored);
         }
-        let end = if page.full { page.rows.last().map_or(page.last, |row| row.seq) } else { page.last };
+        let end = if page.full {
+            page.rows.last().map_or(page.last, |row| row.seq)
+        } else {
+            page.last
+        };
         self.read = self.read.max(end);
     }
 
@@ -332,10 +350,19 @@ impl Schedule {
             (true, false) => self.failing = self.failing.saturating_sub(1),
             _ => {}
         }
-        let queue = if failed_before || matches!(next, Next::Due(_)) { Queue::Stored } else { Queue::New };
-        self.lanes.insert(job.head.lane, Entry::Recording { queue, again: false });
+        let queue = if failed_before || matches!(next, Next::Due(_)) {
+            Queue::Stored
+        } else {
+            Queue::New
+        };
+        self.lanes
+            .insert(job.head.lane, Entry::Recording { queue, again: false });
         let itself = usize::from(matches!(next, Next::Due(_)));
-        Ended { next, counted, still_failing: self.failing - itself }
+        Ended {
+            next,
+            counted,
+            still_failing: self.failing - itself,
+        }
     }
 
     fn handed_over(&mut self, named: Named) {
@@ -407,9 +434,18 @@ impl Schedule {
         }
     }
 
+    /// Puts the failed head that is due last outside.
     fn evict(&mut self) {
-        if let Some((due, lane)) = self.waiting.pop_last() {
-            self.lanes.remove(&lane);
+        let last = match self.waiting.last() {
+            Some((_, lane)) => self.lanes.get(lane),
+            // While down, all may have come due without being tried again.
+            None => self.stored.back().and_then(|lane| self.lanes.get(lane)),
+        };
+        if let Some(Entry::Queued { head } | Entry::Waiting { head }) = last.copied()
+            && let Some(due) = head.due
+        {
+            self.unqueue(&head);
+            self.lanes.remove(&head.lane);
             self.outside = Some(self.outside.map_or(due, |first| first.min(due)));
         }
     }
@@ -436,24 +472,32 @@ impl Schedule {
         }
         if !self.asking.page && self.read < self.last && self.has_room() {
             self.asking.page = true;
-            return Some(Question::Page { after: self.read, limit: self.limits.page });
+            return Some(Question::Page {
+                after: self.read,
+                limit: self.limits.page,
+            });
         }
         if !self.asking.due && self.outside.is_some_and(|due| due <= now) && self.lanes.len() < self.limits.lanes {
             self.asking.due = true;
             // Those in memory are listed too.
-            return Some(Question::Due { limit: self.lanes.len() + self.limits.page });
+            return Some(Question::Due {
+                limit: self.lanes.len() + self.limits.page,
+            });
         }
         None
     }
 
     fn has_room(&self) -> bool {
         let runnable = self.new.len() + self.stored.len() + self.to_open.len();
-        self.lanes.len() < self.limits.lanes
-            && (runnable < self.limits.runnable || self.health.down_since().is_some())
+        self.lanes.len() < self.limits.lanes && (runnable < self.limits.runnable || self.health.down_since().is_some())
     }
 
     fn concurrency(&self) -> usize {
-        if self.health.down_since().is_some() { 1 } else { self.ramp.min(self.limits.concurrency) }
+        if self.health.down_since().is_some() {
+            1
+        } else {
+            self.ramp.min(self.limits.concurrency)
+        }
     }
 
     /// After as many successes as attempts were allowed at once, twice as many are.
@@ -493,17 +537,20 @@ impl Schedule {
             .chain(waiting)
             .filter_map(head)
             .min_by_key(|head| (head.tried, head.seq))?;
-        let all_tried = chosen.tried.is_some();
-        self.new.retain(|lane| *lane != chosen.lane);
-        self.stored.retain(|lane| *lane != chosen.lane);
-        if let Some(due) = chosen.due {
-            self.waiting.remove(&(due, chosen.lane));
-        }
-        if all_tried && self.lanes.len() >= self.limits.lanes {
-            // Makes room to read on, toward lanes that were never tried.
+        self.unqueue(&chosen);
+        if chosen.tried.is_some() && self.lanes.len() >= self.limits.lanes {
+            // All in memory were tried: one leaves, so that reading goes on toward lanes that never were.
             self.evict();
         }
         Some(chosen.lane)
+    }
+
+    fn unqueue(&mut self, head: &Head) {
+        self.new.retain(|lane| *lane != head.lane);
+        self.stored.retain(|lane| *lane != head.lane);
+        if let Some(due) = head.due {
+            self.waiting.remove(&(due, head.lane));
+        }
     }
 
     fn queue(&mut self, queue: Queue) -> &mut VecDeque<Lane> {
@@ -525,3 +572,6 @@ impl Schedule {
 fn after(from: Timestamp, by: Duration) -> Timestamp {
     from.saturating_add(by).unwrap_or(Timestamp::MAX)
 }
+
+#[cfg(test)]
+mod simulation;

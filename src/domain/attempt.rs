@@ -105,6 +105,14 @@ impl Outcome {
         }
     }
 
+    /// What went wrong, in words; empty if nothing did.
+    pub fn detail(&self) -> &str {
+        match self {
+            Self::Delivered { ko, .. } => ko.as_ref().map_or("", |verdict| &verdict.text),
+            Self::Rejected { detail, .. } | Self::Unavailable { detail, .. } => detail,
+        }
+    }
+
     /// The answer, if there was one.
     pub fn answer(&self) -> Option<&Answer> {
         match self {

@@ -117,6 +117,7 @@ pub struct Owned {
     pub read: i64,
     pub last: i64,
     pub give_up_from: Timestamp,
+    pub down_since: Option<Timestamp>,
     pub incident: Option<Incident>,
     /// Open deliveries that have failed before: the incident ends when none is left.
     pub failing: u64,
@@ -151,6 +152,8 @@ pub struct AttemptRecord {
     pub next: Next,
     /// The destination's incident after this attempt, if it has changed.
     pub incident: Option<Incident>,
+    /// Since when the destination is down, after this attempt; a take-over must not hit a dead shop anew.
+    pub down_since: Option<Timestamp>,
 }
 
 impl AttemptRecord {

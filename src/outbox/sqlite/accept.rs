@@ -64,9 +64,9 @@ impl Ledger {
                     "INSERT INTO deliveries(destination, seq, lane, notification, since) VALUES (?, ?, ?, ?, ?)",
                 )?
                 .execute((destination, seq, lane.0, id, since.as_millisecond()))?;
-            if let Some((_, inbox)) = self.owners.get(&destination) {
+            if let Some(owner) = self.owners.get(&destination) {
                 handed_over.push((
-                    Arc::clone(inbox),
+                    Arc::clone(&owner.inbox),
                     Named {
                         seq,
                         lane,

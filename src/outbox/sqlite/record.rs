@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use rusqlite::OptionalExtension;
 
 use super::read;
-use super::writer::{AfterCommit, Ledger};
+use super::writer::{AfterCommit, Ledger, Owner};
 use crate::domain::{DestinationKey, Incident};
 use crate::outbox::{AttemptRecord, Inbox, Lease, News, Next, OutboxError, Owned};
 
@@ -13,10 +13,16 @@ impl Ledger {
     pub(crate) fn own(&mut self, key: &DestinationKey, node: &str, inbox: Arc<Inbox>) -> rusqlite::Result<Owned> {
         let destination = *self.destination(key)?;
         let id = destination.id;
-        let (epoch, give_up_from) = self.connection.query_row(
-            "UPDATE destinations SET owner = ?, epoch = epoch + 1 WHERE id = ? RETURNING epoch, give_up_from",
+        let (epoch, give_up_from, down_since) = self.connection.query_row(
+            "UPDATE destinations SET owner = ?, epoch = epoch + 1 WHERE id = ? RETURNING epoch, give_up_from, down",
             (node, id),
-            |row| Ok((row.get(0)?, read::timestamp(row, 1)?)),
+            |row| {
+                let down = row
+                    .get::<_, Option<i64>>(2)?
+                    .map(|_| read::timestamp(row, 2))
+                    .transpose()?;
+                Ok((row.get(0)?, read::timestamp(row, 1)?, down))
+            },
         )?;
         let oldest: Option<i64> = self
             .connection
@@ -41,12 +47,20 @@ impl Ledger {
             [id],
             |row| row.get(0),
         )?;
-        self.owners.insert(id, (epoch, inbox));
+        self.owners.insert(
+            id,
+            Owner {
+                epoch,
+                inbox,
+                down_since: Some(down_since),
+            },
+        );
         Ok(Owned {
             lease: Lease { destination: id, epoch },
             read: oldest.map_or(destination.last, |seq| seq - 1),
             last: destination.last,
             give_up_from,
+            down_since,
             incident: incident.map(|facts| read::json::<Incident>(&facts)).transpose()?,
             failing: u64::try_from(failing).unwrap_or(0),
         })
@@ -57,7 +71,7 @@ impl Ledger {
         if self
             .owners
             .get(&lease.destination)
-            .is_some_and(|(epoch, _)| *epoch == lease.epoch)
+            .is_some_and(|owner| owner.epoch == lease.epoch)
         {
             self.owners.remove(&lease.destination);
             self.connection
@@ -66,14 +80,14 @@ impl Ledger {
         Ok(())
     }
 
-    pub(super) fn record(&self, record: &AttemptRecord, inbox: &Arc<Inbox>) -> rusqlite::Result<AfterCommit> {
+    pub(super) fn record(&mut self, record: &AttemptRecord, inbox: &Arc<Inbox>) -> rusqlite::Result<AfterCommit> {
         let inbox = Arc::clone(inbox);
         let lease = record.lease;
-        if self
+        let owner = self
             .owners
-            .get(&lease.destination)
-            .is_none_or(|(epoch, _)| *epoch != lease.epoch)
-        {
+            .get_mut(&lease.destination)
+            .filter(|owner| owner.epoch == lease.epoch);
+        let Some(owner) = owner else {
             let record = Box::new(record.clone());
             return Ok(Box::new(move || {
                 inbox.tell(News::Refused {
@@ -82,6 +96,12 @@ impl Ledger {
                 });
                 inbox.wake();
             }));
+        };
+        if owner.down_since != Some(record.down_since) {
+            owner.down_since = Some(record.down_since);
+            self.connection
+                .prepare_cached("UPDATE destinations SET down = ? WHERE id = ?")?
+                .execute((record.down_since.map(|since| since.as_millisecond()), lease.destination))?;
         }
         let (state, due) = match record.next {
             Next::Due(at) => (0, at.as_millisecond().max(1)),

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use rusqlite::hooks::Wal;
 use rusqlite::{Connection, ErrorCode};
 use tokio::sync::watch;
@@ -151,10 +152,18 @@ impl Waiting {
 pub(crate) struct Ledger {
     pub(super) connection: Connection,
     pub(super) destinations: HashMap<DestinationKey, Destination>,
-    /// The owners' inboxes and epochs, by the destination's key in the store.
-    pub(super) owners: HashMap<i64, (i64, Arc<Inbox>)>,
+    /// By the destination's key in the store.
+    pub(super) owners: HashMap<i64, Owner>,
     pub(super) next_notification: i64,
     _lock: File,
+}
+
+/// Who schedules a destination.
+pub(super) struct Owner {
+    pub(super) epoch: i64,
+    pub(super) inbox: Arc<Inbox>,
+    /// As in the row, if that is known.
+    pub(super) down_since: Option<Option<Timestamp>>,
 }
 
 #[derive(Clone, Copy)]
@@ -213,6 +222,9 @@ impl Ledger {
     /// Forgets what a transaction that did not happen has left in memory.
     fn roll_back(&mut self) -> rusqlite::Result<()> {
         self.destinations.clear();
+        for owner in self.owners.values_mut() {
+            owner.down_since = None;
+        }
         if !self.connection.is_autocommit() {
             self.connection.execute_batch("ROLLBACK")?;
         }

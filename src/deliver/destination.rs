@@ -1,0 +1,308 @@
+//! The owner of one destination: a few slots that share a schedule, each with a connection of its own.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use super::schedule::{Ended, Job, Limits, Question, Schedule, Step};
+use super::{Client, Connection, Renderer, Settings, SetupError};
+use crate::domain::{Attempted, Clock, Health, Incident, Outcome};
+use crate::outbox::{AttemptRecord, Inbox, Lease, News, Next, Outbox, OutboxError, StoredNotification};
+
+/// How long a store that does not answer is left alone.
+const STORE_PAUSE: Duration = Duration::from_secs(1);
+
+/// What the slots of one destination share.
+#[derive(Debug)]
+struct Destination {
+    settings: Settings,
+    renderer: Renderer,
+    client: Arc<Client>,
+    outbox: Outbox,
+    inbox: Arc<Inbox>,
+    clock: Arc<dyn Clock>,
+    lease: Lease,
+    give_up_from: Timestamp,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    schedule: Schedule,
+    incident: Option<Incident>,
+    /// Records that the store did not take; nothing is attempted until it does, lest a shop is called again and again
+    /// for what cannot be noted.
+    refused: Vec<AttemptRecord>,
+    retry_refused_at: Option<Timestamp>,
+    lost: bool,
+}
+
+/// What a slot does next.
+enum Turn {
+    Ask(Question),
+    Attempt(Job),
+    Leave,
+    Record(Vec<AttemptRecord>),
+    Wait(Option<Timestamp>),
+}
+
+/// Takes a destination over and serves it until `stop`; then lets running attempts end, and gives it back.
+///
+/// # Errors
+///
+/// [`SetupError`] if it cannot be set up as configured, [`OutboxError`] if the store does not give it.
+pub(super) async fn serve(
+    settings: Settings,
+    outbox: Outbox,
+    clock: Arc<dyn Clock>,
+    stop: watch::Receiver<bool>,
+) -> Result<(), ServeError> {
+    let client = Arc::new(Client::new(&settings, Arc::clone(&clock))?);
+    let renderer = Renderer::new(&settings)?;
+    let inbox = Arc::new(Inbox::default());
+    let owned = outbox.own(&settings.key, Arc::clone(&inbox)).await?;
+    let limits = Limits::new(settings.concurrency.get(), settings.rate);
+    let health = Health::new(owned.down_since);
+    let failing = usize::try_from(owned.failing).unwrap_or(usize::MAX);
+    let state = State {
+        schedule: Schedule::new(limits, health, owned.read, owned.last, failing, clock.now()),
+        incident: owned.incident,
+        refused: Vec::new(),
+        retry_refused_at: None,
+        lost: false,
+    };
+    let slots = settings.concurrency.get();
+    let destination = Arc::new(Destination {
+        settings,
+        renderer,
+        client,
+        outbox,
+        inbox,
+        clock,
+        lease: owned.lease,
+        give_up_from: owned.give_up_from,
+        state: Mutex::new(state),
+    });
+    let mut running = JoinSet::new();
+    for _ in 0..slots {
+        running.spawn(Arc::clone(&destination).slot(stop.clone()));
+    }
+    while let Some(ended) = running.join_next().await {
+        if let Err(error) = ended {
+            tracing::error!(%error, destination = %destination.settings.key, "a delivery slot has failed: {error}");
+        }
+    }
+    destination.outbox.release(destination.lease).await?;
+    Ok(())
+}
+
+/// Why a destination is not served.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ServeError {
+    #[error(transparent)]
+    Outbox(#[from] OutboxError),
+    #[error(transparent)]
+    Setup(#[from] SetupError),
+}
+
+impl Destination {
+    /// One after the other: looks what is to be done, does it, until told to stop.
+    async fn slot(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
+        let mut connection = Connection::new(Arc::clone(&self.client));
+        while !*stop.borrow() {
+            match self.turn() {
+                Turn::Ask(question) => self.ask(question).await,
+                Turn::Attempt(job) => self.attempt(job, &mut connection).await,
+                Turn::Leave => break,
+                Turn::Record(records) => {
+                    for record in records {
+                        self.outbox.record(record, &self.inbox);
+                    }
+                }
+                Turn::Wait(until) => tokio::select! {
+                    biased;
+                    _ = stop.changed() => {}
+                    () = self.inbox.changed() => {}
+                    () = self.sleep_until(until) => {}
+                },
+            }
+        }
+        // The others wait on the same inbox.
+        self.inbox.wake();
+    }
+
+    fn turn(&self) -> Turn {
+        let now = self.clock.now();
+        let mut state = self.lock();
+        let (news, last) = self.inbox.take();
+        for news in news {
+            state.schedule.news(&news, now);
+            if let News::Refused { record, why } = news {
+                self.refused(&mut state, *record, &why, now);
+            }
+        }
+        state.schedule.committed(last);
+        if state.lost {
+            return Turn::Leave;
+        }
+        if let Some(at) = state.retry_refused_at {
+            if now < at {
+                return Turn::Wait(Some(at));
+            }
+            state.retry_refused_at = None;
+            return Turn::Record(std::mem::take(&mut state.refused));
+        }
+        match state.schedule.next(now) {
+            Step::Ask(question) => Turn::Ask(question),
+            Step::Attempt(job) => {
+                if state.schedule.has_more(now) {
+                    self.inbox.wake();
+                }
+                Turn::Attempt(job)
+            }
+            Step::Wait(until) => Turn::Wait(until),
+        }
+    }
+
+    fn refused(&self, state: &mut State, record: AttemptRecord, why: &OutboxError, now: Timestamp) {
+        let destination = &self.settings.key;
+        if matches!(why, OutboxError::LeaseLost) {
+            tracing::warn!(%destination, "another owner has taken {destination} over");
+            state.lost = true;
+            return;
+        }
+        tracing::error!(%destination, %why, "cannot record an attempt, delivering to {destination} pauses: {why}");
+        state.refused.push(record);
+        state.retry_refused_at = now.saturating_add(STORE_PAUSE).ok();
+    }
+
+    async fn ask(&self, question: Question) {
+        let answered = match &question {
+            Question::Due { limit } => self.outbox.due(self.lease, *limit).await.map(|due| {
+                let now = self.clock.now();
+                self.lock().schedule.due(&due, *limit, now);
+            }),
+            Question::Heads(lanes) => self.outbox.heads(self.lease, lanes.clone()).await.map(|heads| {
+                let now = self.clock.now();
+                self.lock().schedule.heads(&heads, now);
+            }),
+            Question::Page { after, limit } => {
+                self.outbox.page(self.lease, *after, *limit).await.map(|page| self.lock().schedule.page(&page))
+            }
+        };
+        if let Err(error) = answered {
+            tracing::error!(%error, destination = %self.settings.key, "cannot read from the store: {error}");
+            tokio::time::sleep(STORE_PAUSE).await;
+            self.lock().schedule.unanswered(question);
+        }
+    }
+
+    async fn attempt(&self, job: Job, connection: &mut Connection) {
+        let notification = match self.outbox.notification(job.head.notification).await {
+            Ok(notification) => notification,
+            Err(error) => {
+                tracing::error!(%error, destination = %self.settings.key, "cannot read a notification: {error}");
+                tokio::time::sleep(STORE_PAUSE).await;
+                self.lock().schedule.put_back(job);
+                return;
+            }
+        };
+        let started_at = self.clock.now();
+        let started = Instant::now();
+        let attempt = job.head.attempts + 1;
+        let outcome = match self.renderer.render(&notification, attempt, job.head.replays, started_at) {
+            Ok(rendered) => connection.attempt(rendered).await,
+            Err(error) => error.into(),
+        };
+        self.log(&notification, attempt, &outcome, started.elapsed());
+        let now = self.clock.now();
+        let mut state = self.lock();
+        let state = &mut *state;
+        let ended = match &outcome {
+            Outcome::Delivered { .. } => state.schedule.succeeded(job, now),
+            Outcome::Rejected { .. } | Outcome::Unavailable { .. } => {
+                let retry_after = outcome.answer().and_then(|answer| answer.retry_after);
+                let policy = &self.settings.retry;
+                state.schedule.failed(job, policy, self.give_up_from, retry_after, now, fastrand::f64())
+            }
+        };
+        let incident = Self::observe(state, &notification, &outcome, &ended, now);
+        let record = AttemptRecord {
+            lease: self.lease,
+            seq: job.head.seq,
+            lane: job.head.lane,
+            attempt,
+            counted: ended.counted,
+            started_at,
+            took: started.elapsed(),
+            status: outcome.answer().map(|answer| answer.status),
+            cause: outcome.cause().map(|cause| cause.word()),
+            detail: outcome.detail().to_owned(),
+            answer: outcome.answer().map(|answer| answer.excerpt.clone()).unwrap_or_default(),
+            next: ended.next,
+            incident,
+            down_since: state.schedule.down_since(),
+        };
+        // Still under the lock, so that the records of the destination, with its incident, keep their order.
+        self.outbox.record(record, &self.inbox);
+    }
+
+    /// The destination's incident after this attempt, if there is one.
+    fn observe(
+        state: &mut State,
+        notification: &StoredNotification,
+        outcome: &Outcome,
+        ended: &Ended,
+        now: Timestamp,
+    ) -> Option<Incident> {
+        let attempted = Attempted {
+            notification: notification.id,
+            kind: notification.kind,
+            outcome,
+            gave_up: ended.next == Next::DeadLetter,
+            still_failing: ended.still_failing,
+            at: now,
+        };
+        state.incident = Incident::observe(state.incident.take(), &attempted);
+        // A success that does not end it is written with the next failure, or with the end.
+        state.incident.clone().filter(|incident| !outcome.is_delivered() || !incident.is_open())
+    }
+
+    fn log(&self, notification: &StoredNotification, attempt: u32, outcome: &Outcome, took: Duration) {
+        let destination = &self.settings.key;
+        let (id, duration_ms) = (notification.id, took.as_millis());
+        match outcome {
+            Outcome::Delivered { ko: Some(verdict), .. } => {
+                let ko = &verdict.text;
+                tracing::warn!(notification.id = %id, %destination, attempt, duration_ms,
+                    "delivered notification {id} to {destination}, which answered {ko}");
+            }
+            Outcome::Delivered { .. } => {
+                tracing::debug!(notification.id = %id, %destination, attempt, duration_ms,
+                    "delivered notification {id} to {destination}");
+            }
+            Outcome::Rejected { detail, .. } | Outcome::Unavailable { detail, .. } => {
+                tracing::warn!(notification.id = %id, %destination, attempt, duration_ms,
+                    "attempt {attempt} to deliver notification {id} to {destination} failed: {detail}");
+            }
+        }
+    }
+
+    async fn sleep_until(&self, until: Option<Timestamp>) {
+        match until {
+            Some(until) => {
+                let wait = Duration::try_from(until.duration_since(self.clock.now())).unwrap_or(Duration::ZERO);
+                tokio::time::sleep(wait).await;
+            }
+            None => std::future::pending().await,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,341 @@
+//! The schedule against a model of the store: any order of acceptance, attempt, success, failure, delay and crash.
+//!
+//! What holds in every run: a lane has one attempt at a time, of its oldest open delivery; no more attempts at once
+//! than allowed; and once the shop answers, everything that was accepted arrives.
+
+use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
+
+use fastrand::Rng;
+use jiff::Timestamp;
+
+use super::*;
+
+const LANES: i64 = 12;
+
+#[derive(Clone, Copy, Debug)]
+struct Row {
+    lane: Lane,
+    open: bool,
+    attempts: u32,
+    counted: u32,
+    due: Option<Timestamp>,
+    tried: Option<Timestamp>,
+}
+
+/// An answer that is on its way to the schedule.
+#[derive(Debug)]
+enum Answer {
+    Due(Vec<(Lane, Timestamp)>, usize),
+    Heads(Vec<(Lane, Option<Head>)>),
+    Page(Page),
+}
+
+struct World {
+    rng: Rng,
+    now: Timestamp,
+    /// `seq` is the place, counted from 1.
+    rows: Vec<Row>,
+    schedule: Schedule,
+    /// What the writer has told and the schedule has not heard yet, in the order of the commits.
+    news: VecDeque<News>,
+    answers: Vec<Answer>,
+    running: Vec<Job>,
+    /// Ended attempts whose records wait for their commit.
+    unrecorded: VecDeque<(Job, Ended, Timestamp)>,
+    dead: usize,
+    delivered: Vec<i64>,
+    policy: RetryPolicy,
+}
+
+fn limits() -> Limits {
+    Limits {
+        concurrency: 3,
+        rate: None,
+        runnable: 4,
+        lanes: 6,
+        page: 3,
+        unrecorded: 5,
+    }
+}
+
+impl World {
+    fn new(seed: u64) -> Self {
+        let now = Timestamp::from_second(1_800_000_000).unwrap();
+        Self {
+            rng: Rng::with_seed(seed),
+            now,
+            rows: Vec::new(),
+            schedule: Schedule::new(limits(), Health::new(None), 0, 0, 0, now),
+            news: VecDeque::new(),
+            answers: Vec::new(),
+            running: Vec::new(),
+            unrecorded: VecDeque::new(),
+            dead: 0,
+            delivered: Vec::new(),
+            policy: RetryPolicy {
+                give_up_after: Duration::from_secs(1_000_000_000),
+                ..RetryPolicy::default()
+            },
+        }
+    }
+
+    fn head(&self, lane: Lane) -> Option<Head> {
+        let (at, row) = self
+            .rows
+            .iter()
+            .enumerate()
+            .find(|(_, row)| row.open && row.lane == lane)?;
+        Some(Head {
+            seq: i64::try_from(at).unwrap() + 1,
+            lane,
+            notification: 0,
+            since: Timestamp::UNIX_EPOCH,
+            attempts: row.attempts,
+            counted: row.counted,
+            due: row.due,
+            tried: row.tried,
+            replays: 0,
+        })
+    }
+
+    fn accept(&mut self) {
+        let lane = Lane(self.rng.i64(0..LANES));
+        self.rows.push(Row {
+            lane,
+            open: true,
+            attempts: 0,
+            counted: 0,
+            due: None,
+            tried: None,
+        });
+        let seq = i64::try_from(self.rows.len()).unwrap();
+        // Now and then the inbox is full, and only `last` tells of it.
+        if self.rng.u8(..) < 200 {
+            self.news.push_back(News::HandedOver(Named {
+                seq,
+                lane,
+                notification: 0,
+                since: Timestamp::UNIX_EPOCH,
+            }));
+        }
+    }
+
+    fn hear(&mut self) {
+        for news in std::mem::take(&mut self.news) {
+            self.schedule.news(&news, self.now);
+        }
+        self.schedule.committed(i64::try_from(self.rows.len()).unwrap());
+    }
+
+    /// A slot looks what is to be done; returns whether there was something.
+    fn turn(&mut self) -> bool {
+        self.hear();
+        match self.schedule.next(self.now) {
+            Step::Ask(Question::Due { limit }) => {
+                let mut due: Vec<_> = self
+                    .rows
+                    .iter()
+                    .filter(|r| r.open)
+                    .filter_map(|r| Some((r.lane, r.due?)))
+                    .collect();
+                due.sort_by_key(|(_, at)| *at);
+                due.truncate(limit);
+                self.answers.push(Answer::Due(due, limit));
+            }
+            Step::Ask(Question::Heads(lanes)) => {
+                let heads = lanes.into_iter().map(|lane| (lane, self.head(lane))).collect();
+                self.answers.push(Answer::Heads(heads));
+            }
+            Step::Ask(Question::Page { after, limit }) => {
+                let rows: Vec<_> = (1..)
+                    .zip(&self.rows)
+                    .filter(|(seq, row)| *seq > after && row.open)
+                    .take(limit)
+                    .map(|(seq, row)| Named {
+                        seq,
+                        lane: row.lane,
+                        notification: 0,
+                        since: Timestamp::UNIX_EPOCH,
+                    })
+                    .collect();
+                let full = rows.len() == limit;
+                self.answers.push(Answer::Page(Page {
+                    rows,
+                    last: i64::try_from(self.rows.len()).unwrap(),
+                    full,
+                }));
+            }
+            Step::Attempt(job) => {
+                assert!(self.running.len() < 3, "more attempts at once than allowed");
+                assert!(
+                    self.running.iter().all(|other| other.head.lane != job.head.lane),
+                    "a lane has two attempts"
+                );
+                let oldest = self.head(job.head.lane).expect("an attempt of what has ended");
+                assert_eq!(
+                    oldest.seq, job.head.seq,
+                    "an attempt of what is not the oldest of its lane"
+                );
+                assert!(
+                    self.unrecorded
+                        .iter()
+                        .all(|(other, ..)| other.head.lane != job.head.lane),
+                    "an attempt before the lane's last one is recorded"
+                );
+                self.running.push(job);
+            }
+            Step::Wait(_) => return false,
+        }
+        true
+    }
+
+    fn answer(&mut self) {
+        if self.answers.is_empty() {
+            return;
+        }
+        let chosen = self.rng.usize(..self.answers.len());
+        // What was committed before the question was asked may be heard before or after the answer.
+        match self.answers.swap_remove(chosen) {
+            Answer::Due(due, limit) => self.schedule.due(&due, limit, self.now),
+            Answer::Heads(heads) => self.schedule.heads(&heads, self.now),
+            Answer::Page(page) => self.schedule.page(&page),
+        }
+    }
+
+    fn end(&mut self, succeeds: bool) {
+        if self.running.is_empty() {
+            return;
+        }
+        let job = self.running.swap_remove(self.rng.usize(..self.running.len()));
+        let ended = if succeeds {
+            self.schedule.succeeded(job, self.now)
+        } else {
+            self.schedule
+                .failed(job, &self.policy, Timestamp::UNIX_EPOCH, None, self.now, 0.0)
+        };
+        self.unrecorded.push_back((job, ended, self.now));
+    }
+
+    fn record(&mut self) {
+        let Some((job, ended, at)) = self.unrecorded.pop_front() else {
+            return;
+        };
+        let row = &mut self.rows[usize::try_from(job.head.seq).unwrap() - 1];
+        row.attempts += 1;
+        row.counted = ended.counted;
+        row.tried = Some(at);
+        match ended.next {
+            Next::Due(due) => row.due = Some(due),
+            Next::DeadLetter => {
+                row.open = false;
+                self.dead += 1;
+            }
+            Next::Delivered => {
+                row.open = false;
+                self.delivered.push(job.head.seq);
+            }
+        }
+        let next = self.head(job.head.lane);
+        self.news.push_back(News::Recorded {
+            seq: job.head.seq,
+            lane: job.head.lane,
+            next,
+        });
+    }
+
+    /// Everything in memory is gone; what was not recorded will be attempted again.
+    fn crash(&mut self) {
+        self.news.clear();
+        self.answers.clear();
+        self.running.clear();
+        self.unrecorded.clear();
+        let last = i64::try_from(self.rows.len()).unwrap();
+        let read = (1..)
+            .zip(&self.rows)
+            .find(|(_, row)| row.open)
+            .map_or(last, |(seq, _)| seq - 1);
+        let failing = self.rows.iter().filter(|row| row.open && row.due.is_some()).count();
+        let health = Health::new(self.schedule.down_since());
+        self.schedule = Schedule::new(limits(), health, read, last, failing, self.now);
+    }
+
+    fn pass(&mut self, seconds: u64) {
+        self.now = after(self.now, Duration::from_secs(seconds));
+    }
+
+    /// The shop answers from now on, and nothing new comes.
+    fn settle(&mut self) {
+        for _ in 0..20_000 {
+            while self.turn() {}
+            while !self.running.is_empty() {
+                self.end(true);
+            }
+            while !self.unrecorded.is_empty() {
+                self.record();
+            }
+            while !self.answers.is_empty() {
+                self.answer();
+            }
+            self.pass(60);
+            if self.rows.iter().all(|row| !row.open) {
+                return;
+            }
+        }
+        let lost: Vec<_> = (1..).zip(&self.rows).filter(|(_, row)| row.open).collect();
+        panic!("never attempted again: {lost:?}\n{:?}", self.schedule);
+    }
+
+    fn assert_order(&self) {
+        let mut newest = HashMap::new();
+        for seq in &self.delivered {
+            let lane = self.rows[usize::try_from(*seq).unwrap() - 1].lane;
+            let before = newest.insert(lane, *seq).unwrap_or(0);
+            assert!(before < *seq, "{seq} arrived after {before} in {lane:?}");
+        }
+        assert_eq!(
+            self.delivered.len() + self.dead,
+            self.rows.len(),
+            "something arrived twice, or never"
+        );
+    }
+}
+
+fn run(seed: u64) {
+    let mut world = World::new(seed);
+    // How the shop behaves in this run, and how busy the gateway is.
+    let failures = [0, 30, 128, 230, 255][world.rng.usize(..5)];
+    let acceptances = [20, 60, 120][world.rng.usize(..3)];
+    for _ in 0..world.rng.usize(50..600) {
+        match world.rng.u8(..) {
+            0..=1 => world.crash(),
+            2..=20 => {
+                let seconds = [1, 31, 61, 400, 4_000][world.rng.usize(..5)];
+                world.pass(seconds);
+            }
+            n if n < 20 + acceptances => world.accept(),
+            _ => match world.rng.u8(..4) {
+                0 => {
+                    world.turn();
+                }
+                1 => world.answer(),
+                2 => {
+                    let succeeds = world.rng.u8(..) >= failures;
+                    world.end(succeeds);
+                }
+                _ => world.record(),
+            },
+        }
+    }
+    world.settle();
+    world.assert_order();
+}
+
+#[test]
+fn nothing_is_lost_or_overtaken_in_any_run() {
+    let first: u64 = fastrand::u64(..);
+    for seed in (0..500).chain((0..1_500).map(|n| first.wrapping_add(n))) {
+        let outcome = std::panic::catch_unwind(|| run(seed));
+        assert!(outcome.is_ok(), "seed {seed}");
+    }
+}
