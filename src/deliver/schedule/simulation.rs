@@ -11,8 +11,6 @@ use jiff::Timestamp;
 
 use super::*;
 
-const LANES: i64 = 12;
-
 #[derive(Clone, Copy, Debug)]
 struct Row {
     lane: Lane,
@@ -33,6 +31,10 @@ enum Answer {
 
 struct World {
     rng: Rng,
+    limits: Limits,
+    lanes: i64,
+    /// How often the inbox has room, of 256.
+    handed_over: u8,
     now: Timestamp,
     /// `seq` is the place, counted from 1.
     rows: Vec<Row>,
@@ -48,25 +50,31 @@ struct World {
     policy: RetryPolicy,
 }
 
-fn limits() -> Limits {
+/// Small, so that every bound is met; others in every run.
+fn limits(rng: &mut Rng) -> Limits {
     Limits {
-        concurrency: 3,
+        concurrency: rng.usize(1..4),
         rate: None,
-        runnable: 4,
-        lanes: 6,
-        page: 3,
-        unrecorded: 5,
+        runnable: rng.usize(1..6),
+        lanes: rng.usize(2..9),
+        page: rng.usize(1..5),
+        unrecorded: rng.usize(1..6),
     }
 }
 
 impl World {
     fn new(seed: u64) -> Self {
         let now = Timestamp::from_second(1_800_000_000).unwrap();
+        let mut rng = Rng::with_seed(seed);
+        let limits = limits(&mut rng);
         Self {
-            rng: Rng::with_seed(seed),
+            lanes: rng.i64(1..30),
+            handed_over: [255, 255, 230, 100][rng.usize(..4)],
+            limits,
+            rng,
             now,
             rows: Vec::new(),
-            schedule: Schedule::new(limits(), Health::new(None), 0, 0, 0, now),
+            schedule: Schedule::new(limits, Health::new(None), 0, 0, 0, now),
             news: VecDeque::new(),
             answers: Vec::new(),
             running: Vec::new(),
@@ -100,7 +108,7 @@ impl World {
     }
 
     fn accept(&mut self) {
-        let lane = Lane(self.rng.i64(0..LANES));
+        let lane = Lane(self.rng.i64(0..self.lanes));
         self.rows.push(Row {
             lane,
             open: true,
@@ -111,7 +119,7 @@ impl World {
         });
         let seq = i64::try_from(self.rows.len()).unwrap();
         // Now and then the inbox is full, and only `last` tells of it.
-        if self.rng.u8(..) < 200 {
+        if self.rng.u8(..) <= self.handed_over {
             self.news.push_back(News::HandedOver(Named {
                 seq,
                 lane,
@@ -167,7 +175,10 @@ impl World {
                 }));
             }
             Step::Attempt(job) => {
-                assert!(self.running.len() < 3, "more attempts at once than allowed");
+                assert!(
+                    self.running.len() < self.limits.concurrency,
+                    "more attempts at once than allowed"
+                );
                 assert!(
                     self.running.iter().all(|other| other.head.lane != job.head.lane),
                     "a lane has two attempts"
@@ -257,7 +268,7 @@ impl World {
             .map_or(last, |(seq, _)| seq - 1);
         let failing = self.rows.iter().filter(|row| row.open && row.due.is_some()).count();
         let health = Health::new(self.schedule.down_since());
-        self.schedule = Schedule::new(limits(), health, read, last, failing, self.now);
+        self.schedule = Schedule::new(self.limits, health, read, last, failing, self.now);
     }
 
     fn pass(&mut self, seconds: u64) {
@@ -303,28 +314,33 @@ impl World {
 
 fn run(seed: u64) {
     let mut world = World::new(seed);
-    // How the shop behaves in this run, and how busy the gateway is.
-    let failures = [0, 30, 128, 230, 255][world.rng.usize(..5)];
-    let acceptances = [20, 60, 120][world.rng.usize(..3)];
-    for _ in 0..world.rng.usize(50..600) {
-        match world.rng.u8(..) {
-            0..=1 => world.crash(),
-            2..=20 => {
-                let seconds = [1, 31, 61, 400, 4_000][world.rng.usize(..5)];
-                world.pass(seconds);
+    // How the shop behaves in this run, and how busy everybody is.
+    let failures = [0, 10, 60, 128, 200][world.rng.usize(..5)];
+    let weights: [u32; 6] = std::array::from_fn(|_| [1, 4, 12][world.rng.usize(..3)]);
+    let crashes = [0, 1, 10][world.rng.usize(..3)];
+    let pauses = [1, 1, 31, 400][world.rng.usize(..4)];
+    for _ in 0..3_000 {
+        if world.rng.u32(..1_000) < crashes {
+            world.crash();
+        }
+        let mut choice = world.rng.u32(..weights.iter().sum::<u32>());
+        let act = weights.iter().position(|weight| {
+            let found = choice < *weight;
+            choice = choice.saturating_sub(*weight);
+            found
+        });
+        match act.expect("below the sum of the weights") {
+            0 if world.rows.iter().filter(|row| row.open).count() < 60 => world.accept(),
+            0 | 1 => {
+                world.turn();
             }
-            n if n < 20 + acceptances => world.accept(),
-            _ => match world.rng.u8(..4) {
-                0 => {
-                    world.turn();
-                }
-                1 => world.answer(),
-                2 => {
-                    let succeeds = world.rng.u8(..) >= failures;
-                    world.end(succeeds);
-                }
-                _ => world.record(),
-            },
+            2 => world.answer(),
+            3 => {
+                let succeeds = world.rng.u8(..) >= failures;
+                world.end(succeeds);
+            }
+            4 => world.record(),
+            _ => world.pass(pauses),
         }
     }
     world.settle();
@@ -334,7 +350,7 @@ fn run(seed: u64) {
 #[test]
 fn nothing_is_lost_or_overtaken_in_any_run() {
     let first: u64 = fastrand::u64(..);
-    for seed in (0..500).chain((0..1_500).map(|n| first.wrapping_add(n))) {
+    for seed in (0..300).chain((0..700).map(|n| first.wrapping_add(n))) {
         let outcome = std::panic::catch_unwind(|| run(seed));
         assert!(outcome.is_ok(), "seed {seed}");
     }
