@@ -50,63 +50,68 @@ enum Turn {
     Wait(Option<Timestamp>),
 }
 
-/// Takes a destination over and serves it until `stop`; then lets running attempts end, and gives it back.
-///
-/// # Errors
-///
-/// [`SetupError`] if it cannot be set up as configured, [`OutboxError`] if the store does not give it.
-pub(super) async fn serve(
+/// A destination that can be served: its URL, certificates and secrets are in order.
+#[derive(Debug)]
+pub(super) struct Prepared {
     settings: Settings,
-    outbox: Outbox,
-    clock: Arc<dyn Clock>,
-    stop: watch::Receiver<bool>,
-) -> Result<(), ServeError> {
-    let client = Arc::new(Client::new(&settings, Arc::clone(&clock))?);
-    let renderer = Renderer::new(&settings)?;
-    let inbox = Arc::new(Inbox::default());
-    let owned = outbox.own(&settings.key, Arc::clone(&inbox)).await?;
-    let limits = Limits::new(settings.concurrency.get(), settings.rate);
-    let health = Health::new(owned.down_since);
-    let failing = usize::try_from(owned.failing).unwrap_or(usize::MAX);
-    let state = State {
-        schedule: Schedule::new(limits, health, owned.read, owned.last, failing, clock.now()),
-        incident: owned.incident,
-        refused: Vec::new(),
-        retry_refused_at: None,
-        lost: false,
-    };
-    let slots = settings.concurrency.get();
-    let destination = Arc::new(Destination {
-        settings,
-        renderer,
-        client,
-        outbox,
-        inbox,
-        clock,
-        lease: owned.lease,
-        give_up_from: owned.give_up_from,
-        state: Mutex::new(state),
-    });
-    let mut running = JoinSet::new();
-    for _ in 0..slots {
-        running.spawn(Arc::clone(&destination).slot(stop.clone()));
-    }
-    while let Some(ended) = running.join_next().await {
-        if let Err(error) = ended {
-            tracing::error!(%error, destination = %destination.settings.key, "a delivery slot has failed: {error}");
-        }
-    }
-    destination.outbox.release(destination.lease).await?;
-    Ok(())
+    renderer: Renderer,
+    client: Arc<Client>,
 }
 
-/// Why a destination is not served.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum ServeError {
-    #[error(transparent)]
-    Outbox(#[from] OutboxError),
-    #[error(transparent)]
-    Setup(#[from] SetupError),
+impl Prepared {
+    pub(super) fn new(settings: Settings, clock: &Arc<dyn Clock>) -> Result<Self, SetupError> {
+        let client = Arc::new(Client::new(&settings, Arc::clone(clock))?);
+        let renderer = Renderer::new(&settings)?;
+        Ok(Self { settings, renderer, client })
+    }
+
+    /// Takes the destination over and serves it until `stop`; then lets running attempts end, and gives it back.
+    ///
+    /// # Errors
+    ///
+    /// [`OutboxError`] if the store does not give it, or does not take it back.
+    pub(super) async fn serve(
+        self,
+        outbox: Outbox,
+        clock: Arc<dyn Clock>,
+        stop: watch::Receiver<bool>,
+    ) -> Result<(), OutboxError> {
+        let Self { settings, renderer, client } = self;
+        let inbox = Arc::new(Inbox::default());
+        let owned = outbox.own(&settings.key, Arc::clone(&inbox)).await?;
+        let limits = Limits::new(settings.concurrency.get(), settings.rate);
+        let health = Health::new(owned.down_since);
+        let failing = usize::try_from(owned.failing).unwrap_or(usize::MAX);
+        let state = State {
+            schedule: Schedule::new(limits, health, owned.read, owned.last, failing, clock.now()),
+            incident: owned.incident,
+            refused: Vec::new(),
+            retry_refused_at: None,
+            lost: false,
+        };
+        let slots = settings.concurrency.get();
+        let destination = Arc::new(Destination {
+            settings,
+            renderer,
+            client,
+            outbox,
+            inbox,
+            clock,
+            lease: owned.lease,
+            give_up_from: owned.give_up_from,
+            state: Mutex::new(state),
+        });
+        let mut running = JoinSet::new();
+        for _ in 0..slots {
+            running.spawn(Arc::clone(&destination).slot(stop.clone()));
+        }
+        while let Some(ended) = running.join_next().await {
+            if let Err(error) = ended {
+                tracing::error!(%error, destination = %destination.settings.key, "a delivery slot has failed: {error}");
+            }
+        }
+        destination.outbox.release(destination.lease).await
+    }
 }
 
 impl Destination {

@@ -80,7 +80,7 @@ struct Shared {
     store: sqlite::Store,
     cache: Cache,
     room: Arc<Semaphore>,
-    alert_changed: Notify,
+    alert_changed: Arc<Notify>,
     failure: watch::Receiver<Option<String>>,
 }
 
@@ -92,13 +92,14 @@ impl Outbox {
     /// [`OpenError`]: in use, not readable, written by a newer version, or not safe on this machine.
     pub fn open(settings: &Settings) -> Result<Self, OpenError> {
         let (failed, failure) = watch::channel(None);
-        let store = sqlite::Store::open(&settings.path, failed)?;
+        let alert_changed = Arc::new(Notify::new());
+        let store = sqlite::Store::open(&settings.path, failed, Arc::clone(&alert_changed))?;
         Ok(Self {
             shared: Arc::new(Shared {
                 store,
                 cache: Cache::new(CACHED_BYTES),
                 room: Arc::new(Semaphore::new(WAITING_BYTES)),
-                alert_changed: Notify::new(),
+                alert_changed,
                 failure,
             }),
         })
@@ -171,7 +172,6 @@ impl Outbox {
     /// it is ([`News::Recorded`]), or that it was refused ([`News::Refused`]). Records of one destination are written
     /// in the order of the calls.
     pub fn record(&self, record: AttemptRecord, inbox: &Arc<Inbox>) {
-        let about_incident = record.incident.is_some();
         let kept = record.clone();
         if let Err(why) = self.shared.store.queue.record(record, Arc::clone(inbox)) {
             inbox.tell(News::Refused {
@@ -179,9 +179,6 @@ impl Outbox {
                 why,
             });
             inbox.wake();
-        }
-        if about_incident {
-            self.shared.alert_changed.notify_one();
         }
     }
 

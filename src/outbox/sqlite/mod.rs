@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use rusqlite::Connection;
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot, watch};
 
 pub(super) use accept::Accept;
 pub(super) use mail::{due_emails, last_told, next_email, unseen_incidents, unseen_troubles};
@@ -40,12 +40,12 @@ pub(super) struct Store {
 
 impl Store {
     /// Opens the file, brings its tables up to date, truncates the log of the last run, and starts the threads.
-    pub(super) fn open(path: &Path, failed: tokio::sync::watch::Sender<Option<String>>) -> Result<Self, OpenError> {
+    pub(super) fn open(path: &Path, failed: watch::Sender<Option<String>>, alert_changed: Arc<Notify>) -> Result<Self, OpenError> {
         let opened = open::open(path)?;
         let queue = Arc::new(Queue::new(path.to_owned()));
         let (ask, questions) = mpsc::channel::<Question>();
         let (checkpointer, copying) = Checkpointer::start(opened.checkpointer)?;
-        let ledger = Ledger::new(opened.writer, opened.lock, checkpointer)?;
+        let ledger = Ledger::new(opened.writer, opened.lock, checkpointer, alert_changed)?;
         let writer = std::thread::Builder::new().name("outbox-writer".into()).spawn({
             let queue = Arc::clone(&queue);
             move || writer::run(ledger, &queue, &failed)

@@ -143,9 +143,13 @@ impl Ledger {
         }
         let next = read::head(&self.connection, lease.destination, record.lane)?;
         let (seq, lane) = (record.seq, record.lane);
+        let alert = record.incident.as_ref().map(|_| Arc::clone(&self.alert_changed));
         Ok(Box::new(move || {
             inbox.tell(News::Recorded { seq, lane, next });
             inbox.wake();
+            if let Some(alert) = alert {
+                alert.notify_one();
+            }
         }))
     }
 

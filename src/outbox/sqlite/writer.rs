@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use rusqlite::hooks::Wal;
 use rusqlite::{Connection, ErrorCode};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use super::accept::Accept;
 use super::checkpoint::Checkpointer;
@@ -155,6 +155,8 @@ pub(crate) struct Ledger {
     /// By the destination's key in the store.
     pub(super) owners: HashMap<i64, Owner>,
     pub(super) next_notification: i64,
+    /// Woken when an incident has changed.
+    pub(super) alert_changed: Arc<Notify>,
     _lock: File,
 }
 
@@ -175,7 +177,9 @@ pub(super) struct Destination {
 }
 
 impl Ledger {
-    pub(super) fn new(mut connection: Connection, lock: File, checkpointer: Checkpointer) -> rusqlite::Result<Self> {
+    pub(super) fn new(mut connection: Connection, lock: File, checkpointer: Checkpointer,
+        alert_changed: Arc<Notify>,
+    ) -> rusqlite::Result<Self> {
         connection.wal_hook(Some(move |wal: &mut Wal, frames: c_int| {
             checkpointer.after_commit(wal, u32::try_from(frames).unwrap_or(0))
         }))?;
@@ -188,6 +192,7 @@ impl Ledger {
             destinations: HashMap::new(),
             owners: HashMap::new(),
             next_notification,
+            alert_changed,
             _lock: lock,
         })
     }
