@@ -5,5 +5,5 @@ use std::process::ExitCode;
 use clap::Parser;
 
 fn main() -> anyhow::Result<ExitCode> {
-    ipn_router::cli::run(&ipn_router::cli::Arguments::parse())
+    ipn_router::cli::run(ipn_router::cli::Arguments::parse())
 }

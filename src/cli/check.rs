@@ -26,7 +26,7 @@ enum Format {
 }
 
 /// `EX_CONFIG` of sysexits.h.
-const CONFIGURATION_ERROR: u8 = 78;
+pub(super) const CONFIGURATION_ERROR: u8 = 78;
 
 pub(super) fn run(file: &Path, options: &Options) -> anyhow::Result<ExitCode> {
     let loaded = config::load(file);
@@ -35,14 +35,18 @@ pub(super) fn run(file: &Path, options: &Options) -> anyhow::Result<ExitCode> {
     match options.format {
         Format::Json => writeln!(out, "{:#}", to_json(&loaded, &counts))?,
         Format::Text => {
-            let coloured = out.is_terminal();
-            for diagnostic in diagnostics(&loaded) {
-                writeln!(out, "{}\n", diagnostic.to_text(coloured))?;
-            }
+            print(diagnostics(&loaded), out.is_terminal(), &mut out)?;
             writeln!(out, "{}: {}", file.display(), closing_line(&loaded, &counts))?;
         }
     }
     Ok(ExitCode::from(counts.exit_code(options.deny_warnings)))
+}
+
+/// Each with the line that it is about.
+pub(super) fn print(diagnostics: &[Diagnostic], coloured: bool, out: &mut impl Write) -> io::Result<()> {
+    diagnostics
+        .iter()
+        .try_for_each(|diagnostic| writeln!(out, "{}\n", diagnostic.to_text(coloured)))
 }
 
 fn diagnostics(loaded: &Result<Loaded, Vec<Diagnostic>>) -> &[Diagnostic] {

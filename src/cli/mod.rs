@@ -1,6 +1,7 @@
 //! What the program does when it is called: one file for each group of commands.
 
 mod check;
+mod serve;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -26,6 +27,7 @@ pub struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     Check(check::Options),
+    Serve(serve::Options),
 }
 
 /// Does what was asked for.
@@ -33,8 +35,9 @@ enum Command {
 /// # Errors
 ///
 /// What kept it from doing so, for the standard error.
-pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    match &arguments.command {
-        Command::Check(options) => check::run(&arguments.config, options),
+pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    match arguments.command {
+        Command::Check(options) => check::run(&arguments.config, &options),
+        Command::Serve(options) => serve::run(&arguments.config, options),
     }
 }

@@ -59,6 +59,12 @@ impl Diagnostic {
     pub fn severity(&self) -> Severity {
         self.code.severity()
     }
+
+    /// Where and what, for a log.
+    pub fn to_line(&self) -> String {
+        let Place { file, line, column, .. } = &self.place;
+        format!("{file}:{line}:{column}: {}", self.what)
+    }
 }
 
 /// A diagnostic whose places are still bytes.

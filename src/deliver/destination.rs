@@ -9,8 +9,8 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::schedule::{Ended, Job, Limits, Question, Schedule, Step};
-use super::{Client, Connection, Renderer, Settings, SetupError};
-use crate::domain::{Attempted, Clock, Health, Incident, Outcome};
+use super::{Client, Connection, RenderError, Renderer, Settings, SetupError};
+use crate::domain::{Attempted, Cause, Clock, Health, Incident, Outcome};
 use crate::outbox::{AttemptRecord, Inbox, Lease, News, Next, Outbox, OutboxError, StoredNotification};
 
 /// How long a store that does not answer is left alone.
@@ -62,7 +62,11 @@ impl Prepared {
     pub(super) fn new(settings: Settings, clock: &Arc<dyn Clock>) -> Result<Self, SetupError> {
         let client = Arc::new(Client::new(&settings, Arc::clone(clock))?);
         let renderer = Renderer::new(&settings)?;
-        Ok(Self { settings, renderer, client })
+        Ok(Self {
+            settings,
+            renderer,
+            client,
+        })
     }
 
     /// Takes the destination over and serves it until `stop`; then lets running attempts end, and gives it back.
@@ -76,7 +80,11 @@ impl Prepared {
         clock: Arc<dyn Clock>,
         stop: watch::Receiver<bool>,
     ) -> Result<(), OutboxError> {
-        let Self { settings, renderer, client } = self;
+        let Self {
+            settings,
+            renderer,
+            client,
+        } = self;
         let inbox = Arc::new(Inbox::default());
         let owned = outbox.own(&settings.key, Arc::clone(&inbox)).await?;
         let limits = Limits::new(settings.concurrency.get(), settings.rate);
@@ -195,9 +203,11 @@ impl Destination {
                 let now = self.clock.now();
                 self.lock().schedule.heads(&heads, now);
             }),
-            Question::Page { after, limit } => {
-                self.outbox.page(self.lease, *after, *limit).await.map(|page| self.lock().schedule.page(&page))
-            }
+            Question::Page { after, limit } => self
+                .outbox
+                .page(self.lease, *after, *limit)
+                .await
+                .map(|page| self.lock().schedule.page(&page)),
         };
         if let Err(error) = answered {
             tracing::error!(%error, destination = %self.settings.key, "cannot read from the store: {error}");
@@ -219,9 +229,12 @@ impl Destination {
         let started_at = self.clock.now();
         let started = Instant::now();
         let attempt = job.head.attempts + 1;
-        let outcome = match self.renderer.render(&notification, attempt, job.head.replays, started_at) {
+        let outcome = match self
+            .renderer
+            .render(&notification, attempt, job.head.replays, started_at)
+        {
             Ok(rendered) => connection.attempt(rendered).await,
-            Err(error) => error.into(),
+            Err(error) => unrenderable(error),
         };
         self.log(&notification, attempt, &outcome, started.elapsed());
         let now = self.clock.now();
@@ -232,7 +245,9 @@ impl Destination {
             Outcome::Rejected { .. } | Outcome::Unavailable { .. } => {
                 let retry_after = outcome.answer().and_then(|answer| answer.retry_after);
                 let policy = &self.settings.retry;
-                state.schedule.failed(job, policy, self.give_up_from, retry_after, now, fastrand::f64())
+                state
+                    .schedule
+                    .failed(job, policy, self.give_up_from, retry_after, now, fastrand::f64())
             }
         };
         let incident = Self::observe(state, &notification, &outcome, &ended, now);
@@ -247,7 +262,10 @@ impl Destination {
             status: outcome.answer().map(|answer| answer.status),
             cause: outcome.cause().map(|cause| cause.word()),
             detail: outcome.detail().to_owned(),
-            answer: outcome.answer().map(|answer| answer.excerpt.clone()).unwrap_or_default(),
+            answer: outcome
+                .answer()
+                .map(|answer| answer.excerpt.clone())
+                .unwrap_or_default(),
             next: ended.next,
             incident,
             down_since: state.schedule.down_since(),
@@ -274,7 +292,10 @@ impl Destination {
         };
         state.incident = Incident::observe(state.incident.take(), &attempted);
         // A success that does not end it is written with the next failure, or with the end.
-        state.incident.clone().filter(|incident| !outcome.is_delivered() || !incident.is_open())
+        state
+            .incident
+            .clone()
+            .filter(|incident| !outcome.is_delivered() || !incident.is_open())
     }
 
     fn log(&self, notification: &StoredNotification, attempt: u32, outcome: &Outcome, took: Duration) {
@@ -309,5 +330,14 @@ impl Destination {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Nothing can be sent as long as the configuration is what it is: the shop is not to blame, and on-call must know.
+fn unrenderable(error: RenderError) -> Outcome {
+    Outcome::Rejected {
+        cause: Cause::Render,
+        answer: None,
+        detail: error.to_string(),
     }
 }

@@ -40,7 +40,11 @@ pub(super) struct Store {
 
 impl Store {
     /// Opens the file, brings its tables up to date, truncates the log of the last run, and starts the threads.
-    pub(super) fn open(path: &Path, failed: watch::Sender<Option<String>>, alert_changed: Arc<Notify>) -> Result<Self, OpenError> {
+    pub(super) fn open(
+        path: &Path,
+        failed: watch::Sender<Option<String>>,
+        alert_changed: Arc<Notify>,
+    ) -> Result<Self, OpenError> {
         let opened = open::open(path)?;
         let queue = Arc::new(Queue::new(path.to_owned()));
         let (ask, questions) = mpsc::channel::<Question>();

@@ -177,7 +177,10 @@ pub(super) struct Destination {
 }
 
 impl Ledger {
-    pub(super) fn new(mut connection: Connection, lock: File, checkpointer: Checkpointer,
+    pub(super) fn new(
+        mut connection: Connection,
+        lock: File,
+        checkpointer: Checkpointer,
         alert_changed: Arc<Notify>,
     ) -> rusqlite::Result<Self> {
         connection.wal_hook(Some(move |wal: &mut Wal, frames: c_int| {

@@ -1,0 +1,91 @@
+use std::io::{self, IsTerminal};
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context;
+use clap::{Args, ValueEnum};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+use super::check::{self, CONFIGURATION_ERROR};
+use crate::app::App;
+use crate::config;
+use crate::domain::{Clock, SystemClock};
+
+/// Runs the daemon in the foreground, until SIGTERM or SIGINT.
+///
+/// Exit codes: 0 stopped, 1 it could not start or had to end, 78 the configuration has errors.
+#[derive(Args, Debug)]
+pub(super) struct Options {
+    /// How the log is written, on the standard error.
+    #[arg(long, value_enum, default_value_t = LogFormat::Text)]
+    log_format: LogFormat,
+    /// What is logged: error, warn, info, debug, or a filter such as `info,ipn_router::deliver=debug`.
+    #[arg(long, env = "IPN_ROUTER_LOG", default_value = "info")]
+    log: EnvFilter,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum LogFormat {
+    Json,
+    Text,
+}
+
+pub(super) fn run(file: &Path, options: Options) -> anyhow::Result<ExitCode> {
+    start_log(options);
+    let loaded = match config::load(file) {
+        Ok(loaded) => loaded,
+        Err(diagnostics) => {
+            check::print(&diagnostics, io::stderr().is_terminal(), &mut io::stderr().lock())?;
+            return Ok(ExitCode::from(CONFIGURATION_ERROR));
+        }
+    };
+    for diagnostic in &loaded.diagnostics {
+        tracing::warn!(code = diagnostic.code.0, "{}", diagnostic.to_line());
+    }
+    let listen = loaded.config.receiver.listen;
+    let path = loaded.config.receiver.path.clone();
+    let (shops, destinations) = (loaded.shops, loaded.config.destinations.len());
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let app = App::build(loaded.config, &clock)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("cannot start a runtime")?;
+    runtime.block_on(async {
+        let listener = TcpListener::bind(listen)
+            .await
+            .with_context(|| format!("cannot listen on {listen}"))?;
+        let address = listener.local_addr().context("cannot listen")?;
+        let shutdown = shutdown_signal()?;
+        tracing::info!(%address, path, shops, destinations,
+            "listening on http://{address}{path} for {shops} shops with {destinations} destinations");
+        app.run(listener, shutdown).await?;
+        tracing::info!("stopped");
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+fn start_log(options: Options) {
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(options.log)
+        .with_writer(io::stderr);
+    match options.log_format {
+        LogFormat::Json => log.json().init(),
+        LogFormat::Text => log.with_ansi(io::stderr().is_terminal()).with_target(false).init(),
+    }
+}
+
+/// SIGTERM or SIGINT.
+fn shutdown_signal() -> anyhow::Result<impl Future<Output = ()>> {
+    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
