@@ -1,32 +1,47 @@
+use std::fmt;
 use std::time::{Duration, SystemTime};
 
 use jiff::{SignedDuration, Timestamp};
-use lettre::message::header::{ContentType, HeaderName, HeaderValue};
+use lettre::message::header::{ContentType, HeaderName, HeaderValue, MIME_VERSION_1_0};
 use lettre::message::{Mailbox, Message};
-use lettre::transport::smtp::PoolConfig;
+use lettre::transport::smtp::Error as SmtpError;
 use lettre::transport::smtp::authentication::{Credentials, Mechanism};
-use lettre::transport::smtp::client::{Certificate, Tls, TlsParameters};
+use lettre::transport::smtp::client::{AsyncSmtpConnection, Certificate, TlsParameters};
 use lettre::transport::smtp::extension::ClientId;
-use lettre::{AsyncSmtpTransport, AsyncTransport, Tokio1Executor};
 
 use super::settings::{MailSecurity, MailSettings};
 use crate::domain::{one_line, useful_text};
 use crate::outbox::DueEmail;
 
-/// For each command of a session with the mail server.
-const COMMAND_TIMEOUT: Duration = Duration::from_secs(20);
+/// For the connection alone.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// For all of an e-mail, connection included.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
+/// For the farewell, whose answer changes nothing.
+const QUIT_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// An e-mail that could not be sent for this long is not worth sending any more.
 const KEEP_TRYING: SignedDuration = SignedDuration::from_hours(72);
 
-/// Sends e-mails to the mail server of `[mail]`, over connections that are kept a while.
-#[derive(Debug)]
+/// Sends e-mails to the mail server of `[mail]`, each in a session of its own.
+///
+/// lettre's pool is not used: it takes back a session that was cut off by a time-out in the middle of a command, and
+/// would read that command's late answer as the next one's.
 pub struct Mailer {
-    transport: AsyncSmtpTransport<Tokio1Executor>,
+    host: String,
+    port: u16,
+    security: Security,
+    credentials: Option<Credentials>,
+    hello: ClientId,
     from: Mailbox,
+}
+
+enum Security {
+    Plain,
+    StartTls(TlsParameters),
+    Tls(TlsParameters),
 }
 
 /// Why no mailer could be made.
@@ -41,7 +56,7 @@ pub enum MailerError {
     #[error("the password of the mail server is not UTF-8")]
     Password,
     #[error("cannot set up TLS toward the mail server")]
-    Tls(#[source] lettre::transport::smtp::Error),
+    Tls(#[source] SmtpError),
 }
 
 /// Why an e-mail was not sent; the text is for the log and the store, without addresses.
@@ -62,27 +77,23 @@ impl Mailer {
     ///
     /// [`MailerError`]: what in the settings cannot be used.
     pub fn new(settings: &MailSettings) -> Result<Self, MailerError> {
-        let tls = match settings.security {
-            MailSecurity::Plain => Tls::None,
-            // Refuses a server that does not offer it: a man in the middle could hide the offer.
-            MailSecurity::StartTls => Tls::Required(tls(settings)?),
-            MailSecurity::Tls => Tls::Wrapper(tls(settings)?),
+        let security = match settings.security {
+            MailSecurity::Plain => Security::Plain,
+            MailSecurity::StartTls => Security::StartTls(tls(settings)?),
+            MailSecurity::Tls => Security::Tls(tls(settings)?),
         };
-        let mut transport = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(&settings.host)
-            .port(settings.port)
-            .tls(tls)
-            .hello_name(ClientId::Domain(settings.from.email.domain().to_owned()))
-            .timeout(Some(COMMAND_TIMEOUT))
-            .pool_config(PoolConfig::new().max_size(2));
-        if let Some(username) = &settings.username {
-            let password = settings.password.as_ref().map_or(&[][..], |secret| secret.expose());
-            let password = str::from_utf8(password).map_err(|_| MailerError::Password)?;
-            transport = transport
-                .credentials(Credentials::new(username.clone(), password.to_owned()))
-                .authentication(vec![Mechanism::Plain, Mechanism::Login]);
-        }
+        let password = settings.password.as_ref().map_or(&[][..], |secret| secret.expose());
+        let password = str::from_utf8(password).map_err(|_| MailerError::Password)?;
+        let credentials = settings
+            .username
+            .clone()
+            .map(|name| Credentials::new(name, password.to_owned()));
         Ok(Self {
-            transport: transport.build(),
+            host: settings.host.clone(),
+            port: settings.port,
+            security,
+            credentials,
+            hello: ClientId::Domain(settings.from.email.domain().to_owned()),
             from: settings.from.clone(),
         })
     }
@@ -99,11 +110,49 @@ impl Mailer {
     /// [`SendError`]: the server has not taken it, or the answer got lost on the way.
     pub async fn send(&self, email: &DueEmail) -> Result<(), SendError> {
         let message = message(&self.from, email)?;
-        match tokio::time::timeout(TIMEOUT, self.transport.send(message)).await {
-            Ok(Ok(_)) => Ok(()),
-            Ok(Err(error)) => Err(refused(&error)),
-            Err(_) => Err(SendError::Temporary(format!("not sent within {} s", TIMEOUT.as_secs()))),
+        tokio::time::timeout(TIMEOUT, self.deliver(&message))
+            .await
+            .unwrap_or_else(|_| Err(SendError::Temporary(format!("not sent within {} s", TIMEOUT.as_secs()))))
+    }
+
+    async fn deliver(&self, message: &Message) -> Result<(), SendError> {
+        let mut session = self
+            .session()
+            .await
+            .map_err(|error| SendError::Temporary(told(&error)))?;
+        let sent = session.send(message.envelope(), &message.formatted()).await;
+        sent.map_err(|error| refused(&error))?;
+        // It is sent, whatever the server says now.
+        tokio::time::timeout(QUIT_TIMEOUT, session.quit()).await.ok();
+        Ok(())
+    }
+
+    /// A session that is encrypted and logged in as the settings want it.
+    async fn session(&self) -> Result<AsyncSmtpConnection, SmtpError> {
+        let wrapper = match &self.security {
+            Security::Tls(parameters) => Some(parameters.clone()),
+            Security::Plain | Security::StartTls(_) => None,
+        };
+        let server = (self.host.as_str(), self.port);
+        let mut session =
+            AsyncSmtpConnection::connect_tokio1(server, Some(CONNECT_TIMEOUT), &self.hello, wrapper, None).await?;
+        if let Security::StartTls(parameters) = &self.security {
+            // Fails if the server does not offer it: a man in the middle could hide the offer.
+            session.starttls(parameters.clone(), &self.hello).await?;
         }
+        if let Some(credentials) = &self.credentials {
+            session.auth(&[Mechanism::Plain, Mechanism::Login], credentials).await?;
+        }
+        Ok(session)
+    }
+}
+
+impl fmt::Debug for Mailer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Mailer")
+            .field("host", &self.host)
+            .field("port", &self.port)
+            .finish_non_exhaustive()
     }
 }
 
@@ -124,7 +173,7 @@ fn tls(settings: &MailSettings) -> Result<TlsParameters, MailerError> {
 /// The e-mail as it goes out: the same bytes at each attempt, so that a repeated one is known by its `Message-ID`.
 fn message(from: &Mailbox, email: &DueEmail) -> Result<Message, SendError> {
     let unfit =
-        |what: &dyn std::fmt::Display| SendError::Permanent(format!("not an e-mail: {}", one_line(&what.to_string())));
+        |what: &dyn fmt::Display| SendError::Permanent(format!("not an e-mail: {}", one_line(&what.to_string())));
     let to: Mailbox = email
         .to
         .parse()
@@ -140,6 +189,7 @@ fn message(from: &Mailbox, email: &DueEmail) -> Result<Message, SendError> {
             HeaderName::new_from_ascii_str("Auto-Submitted"),
             "auto-generated".to_owned(),
         ))
+        .header(MIME_VERSION_1_0)
         .header(ContentType::TEXT_PLAIN);
     if let Some(first) = &email.in_reply_to {
         builder = builder.in_reply_to(first.clone()).references(first.clone());
@@ -147,24 +197,19 @@ fn message(from: &Mailbox, email: &DueEmail) -> Result<Message, SendError> {
     builder.body(email.text.clone()).map_err(|error| unfit(&error))
 }
 
-fn refused(error: &lettre::transport::smtp::Error) -> SendError {
-    let detail = useful_text(whole_story(error).as_bytes());
-    match error.status().map(u16::from) {
-        // About this sender, recipient or text (RFC 5321 4.2.3); other refusals, such as of the log-in, can be mended.
-        Some(501 | 510 | 511 | 550..=556) => SendError::Permanent(detail),
-        _ => SendError::Temporary(detail),
+/// A refusal within a session: of this sender, recipient or text, unless the server only wants a login first.
+fn refused(error: &SmtpError) -> SendError {
+    let wants_login = error.status().map(u16::from) == Some(530);
+    if error.is_permanent() && !wants_login {
+        SendError::Permanent(told(error))
+    } else {
+        SendError::Temporary(told(error))
     }
 }
 
-/// An error with its causes.
-fn whole_story(error: &dyn std::error::Error) -> String {
-    let mut story = error.to_string();
-    let mut cause = error.source();
-    while let Some(next) = cause {
-        story = format!("{story}: {next}");
-        cause = next.source();
-    }
-    story
+/// For the log and the store: servers like to repeat the address.
+fn told(error: &SmtpError) -> String {
+    useful_text(error.to_string().as_bytes())
 }
 
 /// When an e-mail that was not sent is tried again: after 1, 2, 4 … minutes, at most an hour; `None` after three days.
@@ -215,6 +260,7 @@ mod tests {
             "In-Reply-To: <opened.0@router.example>",
             "References: <opened.0@router.example>",
             "Auto-Submitted: auto-generated",
+            "MIME-Version: 1.0",
             "Date: Fri, 15 Jan 2027 08:00:00 +0000",
             "To: \"On Call\" <oncall@acme.example>",
         ] {

@@ -1,4 +1,5 @@
 //! Tests over real sockets and files, and with software that is not ours.
 
+mod alert;
 mod outside;
 mod receive;
