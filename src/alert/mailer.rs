@@ -16,8 +16,8 @@ use crate::outbox::DueEmail;
 /// For the connection alone.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// For all of an e-mail, connection included.
-const TIMEOUT: Duration = Duration::from_secs(60);
+/// For all of an e-mail, connection included; less than the time that a stop of the daemon waits.
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// For the farewell, whose answer changes nothing.
 const QUIT_TIMEOUT: Duration = Duration::from_secs(2);

@@ -580,7 +580,7 @@ impl Shop {
             seq: 1,
             lane: Lane::of("token"),
             attempt: self.attempts,
-            retries: self.attempts,
+            counted: self.attempts,
             started_at: now,
             took: Duration::from_millis(5),
             status: outcome.answer().map(|answer| answer.status),
@@ -593,6 +593,7 @@ impl Shop {
                 (false, false) => Next::Due(now + Duration::from_secs(30)),
             },
             incident: self.incident.clone(),
+            down_since: None,
         };
         story.outbox.record(record, &self.inbox);
         loop {
