@@ -38,6 +38,6 @@ enum Command {
 pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     match arguments.command {
         Command::Check(options) => check::run(&arguments.config, &options),
-        Command::Serve(options) => serve::run(&arguments.config, options),
+        Command::Serve(options) => serve::run(&arguments.config, &options),
     }
 }

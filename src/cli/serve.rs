@@ -24,7 +24,7 @@ pub(super) struct Options {
     log_format: LogFormat,
     /// What is logged: error, warn, info, debug, or a filter such as `info,ipn_router::deliver=debug`.
     #[arg(long, env = "IPN_ROUTER_LOG", default_value = "info")]
-    log: EnvFilter,
+    log: String,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -33,8 +33,8 @@ enum LogFormat {
     Text,
 }
 
-pub(super) fn run(file: &Path, options: Options) -> anyhow::Result<ExitCode> {
-    start_log(options);
+pub(super) fn run(file: &Path, options: &Options) -> anyhow::Result<ExitCode> {
+    start_log(options)?;
     let loaded = match config::load(file) {
         Ok(loaded) => loaded,
         Err(diagnostics) => {
@@ -68,14 +68,17 @@ pub(super) fn run(file: &Path, options: Options) -> anyhow::Result<ExitCode> {
     })
 }
 
-fn start_log(options: Options) {
+fn start_log(options: &Options) -> anyhow::Result<()> {
+    let filter =
+        EnvFilter::try_new(&options.log).with_context(|| format!("cannot understand --log {}", options.log))?;
     let log = tracing_subscriber::fmt()
-        .with_env_filter(options.log)
+        .with_env_filter(filter)
         .with_writer(io::stderr);
     match options.log_format {
         LogFormat::Json => log.json().init(),
         LogFormat::Text => log.with_ansi(io::stderr().is_terminal()).with_target(false).init(),
     }
+    Ok(())
 }
 
 /// SIGTERM or SIGINT.

@@ -78,7 +78,7 @@ pub struct Outbox {
 #[derive(Debug)]
 struct Shared {
     store: sqlite::Store,
-    cache: Cache,
+    cache: Arc<Cache>,
     room: Arc<Semaphore>,
     alert_changed: Arc<Notify>,
     failure: watch::Receiver<Option<String>>,
@@ -93,11 +93,12 @@ impl Outbox {
     pub fn open(settings: &Settings) -> Result<Self, OpenError> {
         let (failed, failure) = watch::channel(None);
         let alert_changed = Arc::new(Notify::new());
-        let store = sqlite::Store::open(&settings.path, failed, Arc::clone(&alert_changed))?;
+        let cache = Arc::new(Cache::new(CACHED_BYTES));
+        let store = sqlite::Store::open(&settings.path, failed, Arc::clone(&alert_changed), Arc::clone(&cache))?;
         Ok(Self {
             shared: Arc::new(Shared {
                 store,
-                cache: Cache::new(CACHED_BYTES),
+                cache,
                 room: Arc::new(Semaphore::new(WAITING_BYTES)),
                 alert_changed,
                 failure,
@@ -137,7 +138,7 @@ impl Outbox {
         let (reply, answer) = oneshot::channel();
         self.shared.store.queue.accept(sqlite::Accept {
             routed: Box::new(routed),
-            reply: Some(reply),
+            reply,
             _bytes: room,
         })?;
         answer

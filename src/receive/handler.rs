@@ -112,38 +112,16 @@ impl Intake {
             }
             Ok(Accepted::Stored) => {
                 facts.log_kept("new");
-                Ok(self.stored(standing, &facts))
+                Ok(match standing {
+                    Standing::Parked | Standing::Quarantined => Kept::Parked(facts.id),
+                    Standing::Routed => Kept::Stored(facts.id),
+                })
             }
             Err(why) => {
                 facts.log_not_stored(&why.to_string());
                 Err(ReceiveError::Store(why))
             }
         }
-    }
-
-    /// What goes nowhere by itself needs an operator.
-    fn stored(self: &Arc<Self>, standing: Standing, facts: &Facts) -> Kept {
-        let Facts {
-            id: notification,
-            shop,
-            mode,
-            ..
-        } = *facts;
-        let trouble = match standing {
-            Standing::Routed => return Kept::Stored(notification),
-            Standing::Parked => Trouble::Parked {
-                notification,
-                shop,
-                mode,
-            },
-            Standing::Quarantined => Trouble::Quarantined {
-                notification,
-                shop,
-                mode,
-            },
-        };
-        self.report(trouble);
-        Kept::Parked(notification)
     }
 
     fn report_unknown_shop(self: &Arc<Self>, why: &VerifyError) {

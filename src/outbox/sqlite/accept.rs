@@ -1,36 +1,45 @@
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use rusqlite::OptionalExtension;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
-use super::writer::{AfterCommit, Destination, Ledger};
-use crate::domain::{DestinationKey, NotificationId, Rendition};
-use crate::outbox::{Accepted, Inbox, Named, OutboxError};
+use super::writer::{Destination, Ledger};
+use crate::domain::{DestinationKey, NotificationId, Rendition, Trouble};
+use crate::outbox::{Accepted, Inbox, Named, OutboxError, StoredNotification};
 use crate::route::{Identity, Routed, Standing};
 
 /// A notification that waits to be written.
 pub(crate) struct Accept {
     pub(crate) routed: Box<Routed>,
-    pub(crate) reply: Option<oneshot::Sender<Result<Accepted, OutboxError>>>,
+    pub(crate) reply: oneshot::Sender<Result<Accepted, OutboxError>>,
     /// Its share of the bytes that may wait; here and not in the handler, for hyper drops the handler's future when
     /// the client leaves, and this is still written then.
     pub(crate) _bytes: OwnedSemaphorePermit,
 }
 
 impl Accept {
-    pub(super) fn refuse(self, why: OutboxError) {
-        if let Some(reply) = self.reply {
-            drop(reply.send(Err(why)));
-        }
+    pub(super) fn answer(self, accepted: Result<Accepted, OutboxError>) {
+        // The client may have left: what is stored is stored all the same, and its repeat will be a duplicate.
+        drop(self.reply.send(accepted));
     }
 }
 
+/// What became of a notification, to be told once it is committed.
+pub(super) enum Stored {
+    Duplicate {
+        first: NotificationId,
+    },
+    New {
+        id: i64,
+        notification: Arc<StoredNotification>,
+        deliveries: Vec<(Arc<Inbox>, Named)>,
+    },
+}
+
 impl Ledger {
-    pub(super) fn accept(&mut self, accept: &mut Accept) -> rusqlite::Result<AfterCommit> {
-        let routed = &*accept.routed;
+    pub(super) fn accept(&mut self, routed: &Routed) -> rusqlite::Result<Stored> {
         if let Some(first) = self.claim(&routed.identity, routed)? {
-            let reply = accept.reply.take();
-            return Ok(answer(reply, Accepted::Duplicate { first }));
+            return Ok(Stored::Duplicate { first });
         }
         let new_event = match routed.event {
             // The same happening came in the other format before: its events are on their way.
@@ -47,10 +56,13 @@ impl Ledger {
         };
         let id = self.next_notification;
         self.next_notification += 1;
-        self.insert(id, routed)?;
-        let since = routed.received_at;
-        let lane = routed.lane;
-        let mut handed_over = Vec::with_capacity(routed.destinations.len());
+        let resend_of = self.insert(id, routed)?;
+        if let Some(trouble) = trouble(routed) {
+            // In the same transaction: what goes nowhere by itself is not to be forgotten.
+            self.report(&trouble, routed.received_at)?;
+        }
+        let (lane, since) = (routed.lane, routed.received_at);
+        let mut deliveries = Vec::with_capacity(routed.destinations.len());
         for key in &routed.destinations {
             if key.rendition == Rendition::Event && !new_event {
                 continue;
@@ -65,7 +77,7 @@ impl Ledger {
                 )?
                 .execute((destination, seq, lane.0, id, since.as_millisecond()))?;
             if let Some(owner) = self.owners.get(&destination) {
-                handed_over.push((
+                deliveries.push((
                     Arc::clone(&owner.inbox),
                     Named {
                         seq,
@@ -76,11 +88,35 @@ impl Ledger {
                 ));
             }
         }
-        let answer = answer(accept.reply.take(), Accepted::Stored);
-        Ok(Box::new(move || {
-            answer();
-            hand_over(&handed_over);
-        }))
+        Ok(Stored::New {
+            id,
+            notification: Arc::new(in_memory(routed, resend_of)),
+            deliveries,
+        })
+    }
+
+    /// Tells everybody who waits for it.
+    pub(super) fn committed(&self, accept: Accept, stored: Stored) {
+        match stored {
+            Stored::Duplicate { first } => accept.answer(Ok(Accepted::Duplicate { first })),
+            Stored::New {
+                id,
+                notification,
+                deliveries,
+            } => {
+                if matches!(accept.routed.standing, Standing::Parked | Standing::Quarantined) {
+                    self.alert_changed.notify_one();
+                }
+                accept.answer(Ok(Accepted::Stored));
+                if !deliveries.is_empty() {
+                    self.cache.put(id, notification);
+                }
+                for (inbox, named) in deliveries {
+                    inbox.hand_over(named);
+                    inbox.wake();
+                }
+            }
+        }
     }
 
     /// Makes the identity this notification's; returns the notification that has it already.
@@ -116,12 +152,15 @@ impl Ledger {
         Ok(uuid.map(|uuid| NotificationId::from_bytes(uuid.unwrap_or_default())))
     }
 
-    fn insert(&self, id: i64, routed: &Routed) -> rusqlite::Result<()> {
-        let resend_of: Option<i64> = match routed.resend_of {
+    fn insert(&self, id: i64, routed: &Routed) -> rusqlite::Result<Option<NotificationId>> {
+        let resend_of: Option<(i64, Option<[u8; 16]>)> = match routed.resend_of {
             Some(hash) => self
                 .connection
-                .prepare_cached("SELECT notification FROM identities WHERE hash = ?")?
-                .query_row([hash], |row| row.get(0))
+                .prepare_cached(
+                    "SELECT notification, uuid FROM identities LEFT JOIN notifications ON id = notification
+                     WHERE hash = ?",
+                )?
+                .query_row([hash], |row| Ok((row.get(0)?, row.get(1)?)))
                 .optional()?,
             None => None,
         };
@@ -149,12 +188,12 @@ impl Ledger {
                 routed.token,
                 routed.transaction,
                 routed.event,
-                resend_of,
+                resend_of.map(|(id, _)| id),
                 routed.lane.0,
                 routed.headers,
                 &routed.body[..],
             ])?;
-        Ok(())
+        Ok(resend_of.and_then(|(_, uuid)| uuid).map(NotificationId::from_bytes))
     }
 
     /// The destination's counter, from memory or from its row, which is made if it is the first time.
@@ -180,18 +219,41 @@ impl Ledger {
     }
 }
 
-fn answer(reply: Option<oneshot::Sender<Result<Accepted, OutboxError>>>, accepted: Accepted) -> AfterCommit {
-    Box::new(move || {
-        if let Some(reply) = reply {
-            // The client has left: it is stored all the same, and its repeat will be a duplicate.
-            drop(reply.send(Ok(accepted)));
-        }
-    })
+fn in_memory(routed: &Routed, resend_of: Option<NotificationId>) -> StoredNotification {
+    StoredNotification {
+        id: routed.id,
+        received_at: routed.received_at,
+        legal_entity: routed.legal_entity.clone(),
+        shop: routed.shop,
+        mode: routed.mode,
+        format: routed.format,
+        kind: routed.kind,
+        event: routed.event,
+        resend_of,
+        headers: routed.headers.clone(),
+        body: routed.body.clone(),
+        event_body: OnceLock::new(),
+    }
 }
 
-fn hand_over(rows: &[(Arc<Inbox>, Named)]) {
-    for (inbox, named) in rows {
-        inbox.hand_over(*named);
-        inbox.wake();
+fn trouble(routed: &Routed) -> Option<Trouble> {
+    let Routed {
+        id: notification,
+        shop,
+        mode,
+        ..
+    } = *routed;
+    match routed.standing {
+        Standing::Parked => Some(Trouble::Parked {
+            notification,
+            shop,
+            mode,
+        }),
+        Standing::Quarantined => Some(Trouble::Quarantined {
+            notification,
+            shop,
+            mode,
+        }),
+        Standing::Routed => None,
     }
 }

@@ -25,6 +25,7 @@ pub(super) use read::{due, head, notification, page, waiting};
 pub(super) use writer::{Queue, Task};
 
 use super::OutboxError;
+use super::cache::Cache;
 use checkpoint::Checkpointer;
 use writer::Ledger;
 
@@ -44,12 +45,13 @@ impl Store {
         path: &Path,
         failed: watch::Sender<Option<String>>,
         alert_changed: Arc<Notify>,
+        cache: Arc<Cache>,
     ) -> Result<Self, OpenError> {
         let opened = open::open(path)?;
         let queue = Arc::new(Queue::new(path.to_owned()));
         let (ask, questions) = mpsc::channel::<Question>();
         let (checkpointer, copying) = Checkpointer::start(opened.checkpointer)?;
-        let ledger = Ledger::new(opened.writer, opened.lock, checkpointer, alert_changed)?;
+        let ledger = Ledger::new(opened.writer, opened.lock, checkpointer, alert_changed, cache)?;
         let writer = std::thread::Builder::new().name("outbox-writer".into()).spawn({
             let queue = Arc::clone(&queue);
             move || writer::run(ledger, &queue, &failed)

@@ -10,9 +10,10 @@ use rusqlite::hooks::Wal;
 use rusqlite::{Connection, ErrorCode};
 use tokio::sync::{Notify, watch};
 
-use super::accept::Accept;
+use super::accept::{Accept, Stored};
 use super::checkpoint::Checkpointer;
 use crate::domain::DestinationKey;
+use crate::outbox::cache::Cache;
 use crate::outbox::{AttemptRecord, Inbox, News, OutboxError};
 
 /// At most so many in one transaction (design.md 7): nobody waits for a group of strangers.
@@ -135,7 +136,7 @@ impl Waiting {
 
     fn refuse(self, why: &OutboxError) {
         for accept in self.accepts {
-            accept.refuse(why.clone());
+            accept.answer(Err(why.clone()));
         }
         for (record, inbox) in self.records {
             inbox.tell(News::Refused {
@@ -157,7 +158,15 @@ pub(crate) struct Ledger {
     pub(super) next_notification: i64,
     /// Woken when an incident has changed.
     pub(super) alert_changed: Arc<Notify>,
+    pub(super) cache: Arc<Cache>,
     _lock: File,
+}
+
+/// What is to be told of a committed group.
+struct Committed {
+    after: Vec<AfterCommit>,
+    /// In the order of the group's accepts.
+    stored: Vec<Stored>,
 }
 
 /// Who schedules a destination.
@@ -182,6 +191,7 @@ impl Ledger {
         lock: File,
         checkpointer: Checkpointer,
         alert_changed: Arc<Notify>,
+        cache: Arc<Cache>,
     ) -> rusqlite::Result<Self> {
         connection.wal_hook(Some(move |wal: &mut Wal, frames: c_int| {
             checkpointer.after_commit(wal, u32::try_from(frames).unwrap_or(0))
@@ -196,12 +206,15 @@ impl Ledger {
             owners: HashMap::new(),
             next_notification,
             alert_changed,
+            cache,
             _lock: lock,
         })
     }
 
     /// One transaction: results first, then what operators and e-mail want, then what is new.
-    fn commit(&mut self, group: &mut Waiting, after: &mut Vec<AfterCommit>) -> rusqlite::Result<()> {
+    fn commit(&mut self, group: &mut Waiting) -> rusqlite::Result<Committed> {
+        let mut after = Vec::with_capacity(group.records.len() + group.tasks.len());
+        let mut stored = Vec::with_capacity(group.accepts.len());
         self.connection.execute_batch("BEGIN IMMEDIATE")?;
         for (record, inbox) in &group.records {
             after.push(self.record(record, inbox)?);
@@ -209,11 +222,12 @@ impl Ledger {
         for task in group.tasks.drain(..) {
             after.push(task(self)?);
         }
-        for accept in &mut group.accepts {
-            after.push(self.accept(accept)?);
+        for accept in &group.accepts {
+            stored.push(self.accept(&accept.routed)?);
         }
         self.write_last()?;
-        self.connection.execute_batch("COMMIT")
+        self.connection.execute_batch("COMMIT")?;
+        Ok(Committed { after, stored })
     }
 
     fn write_last(&mut self) -> rusqlite::Result<()> {
@@ -249,7 +263,6 @@ impl Ledger {
 pub(super) fn run(mut ledger: Ledger, queue: &Queue, failed: &watch::Sender<Option<String>>) {
     let mut looked_at_disk = None::<Instant>;
     let mut full = false;
-    let mut after = Vec::new();
     while let Some(mut group) = queue.next_group() {
         if !group.accepts.is_empty() && looked_at_disk.is_none_or(|at| at.elapsed() > Duration::from_secs(1)) {
             looked_at_disk = Some(Instant::now());
@@ -257,13 +270,17 @@ pub(super) fn run(mut ledger: Ledger, queue: &Queue, failed: &watch::Sender<Opti
         }
         if full {
             for accept in group.accepts.drain(..) {
-                accept.refuse(OutboxError::Full);
+                accept.answer(Err(OutboxError::Full));
             }
         }
-        match ledger.commit(&mut group, &mut after) {
-            Ok(()) => after.drain(..).for_each(|then| then()),
+        match ledger.commit(&mut group) {
+            Ok(Committed { after, stored }) => {
+                after.into_iter().for_each(|then| then());
+                for (accept, stored) in group.accepts.into_iter().zip(stored) {
+                    ledger.committed(accept, stored);
+                }
+            }
             Err(error) => {
-                after.clear();
                 let why = if is_full(&error) {
                     OutboxError::Full
                 } else {
