@@ -39,6 +39,7 @@ pub struct Mailer {
 }
 
 enum Security {
+    Offered(TlsParameters),
     Plain,
     StartTls(TlsParameters),
     Tls(TlsParameters),
@@ -78,9 +79,10 @@ impl Mailer {
     /// [`MailerError`]: what in the settings cannot be used.
     pub fn new(settings: &MailSettings) -> Result<Self, MailerError> {
         let security = match settings.security {
+            MailSecurity::Local => Security::Offered(tls(settings, true)?),
             MailSecurity::Plain => Security::Plain,
-            MailSecurity::StartTls => Security::StartTls(tls(settings)?),
-            MailSecurity::Tls => Security::Tls(tls(settings)?),
+            MailSecurity::StartTls => Security::StartTls(tls(settings, false)?),
+            MailSecurity::Tls => Security::Tls(tls(settings, false)?),
         };
         let password = settings.password.as_ref().map_or(&[][..], |secret| secret.expose());
         let password = str::from_utf8(password).map_err(|_| MailerError::Password)?;
@@ -131,14 +133,18 @@ impl Mailer {
     async fn session(&self) -> Result<AsyncSmtpConnection, SmtpError> {
         let wrapper = match &self.security {
             Security::Tls(parameters) => Some(parameters.clone()),
-            Security::Plain | Security::StartTls(_) => None,
+            Security::Offered(_) | Security::Plain | Security::StartTls(_) => None,
         };
         let server = (self.host.as_str(), self.port);
         let mut session =
             AsyncSmtpConnection::connect_tokio1(server, Some(CONNECT_TIMEOUT), &self.hello, wrapper, None).await?;
-        if let Security::StartTls(parameters) = &self.security {
+        match &self.security {
             // Fails if the server does not offer it: a man in the middle could hide the offer.
-            session.starttls(parameters.clone(), &self.hello).await?;
+            Security::StartTls(parameters) => session.starttls(parameters.clone(), &self.hello).await?,
+            Security::Offered(parameters) if session.can_starttls() => {
+                session.starttls(parameters.clone(), &self.hello).await?;
+            }
+            Security::Offered(_) | Security::Plain | Security::Tls(_) => {}
         }
         if let Some(credentials) = &self.credentials {
             session.auth(&[Mechanism::Plain, Mechanism::Login], credentials).await?;
@@ -156,8 +162,8 @@ impl fmt::Debug for Mailer {
     }
 }
 
-fn tls(settings: &MailSettings) -> Result<TlsParameters, MailerError> {
-    let mut parameters = TlsParameters::builder(settings.host.clone());
+fn tls(settings: &MailSettings, any_certificate: bool) -> Result<TlsParameters, MailerError> {
+    let mut parameters = TlsParameters::builder(settings.host.clone()).dangerous_accept_invalid_certs(any_certificate);
     if let Some(path) = &settings.ca {
         let unusable = |source: Box<dyn std::error::Error + Send + Sync>| MailerError::Ca {
             path: path.display().to_string(),

@@ -82,7 +82,10 @@ pub struct MailSettings {
 /// How the session with the mail server is protected.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum MailSecurity {
-    /// `smtp://` toward loopback, or with `?tls=none`.
+    /// `smtp://` toward loopback: STARTTLS if the server offers it, with whatever certificate it has; nobody stands
+    /// between.
+    Local,
+    /// `smtp://` with `?tls=none`.
     Plain,
     /// `smtp://`: refused without STARTTLS.
     StartTls,

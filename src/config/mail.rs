@@ -64,7 +64,11 @@ impl MailTable {
         Some(MailSettings {
             host: server.host,
             port: server.port,
-            security: server.security,
+            // Whoever names an authority wants it to be asked.
+            security: match (server.security, &self.ca) {
+                (MailSecurity::Local, Some(_)) => MailSecurity::StartTls,
+                (security, _) => security,
+            },
             username: self.username.clone().value(),
             password: self.password.clone().value(),
             from: self.from.clone().value()?,
@@ -97,7 +101,7 @@ fn parse(text: &str) -> Result<Server, &'static str> {
     let (security, port) = match (url.scheme(), url.query()) {
         ("smtps", None) => (MailSecurity::Tls, 465),
         ("smtp", Some("tls=none")) => (MailSecurity::Plain, 25),
-        ("smtp", None) if is_loopback(host) => (MailSecurity::Plain, 25),
+        ("smtp", None) if is_loopback(host) => (MailSecurity::Local, 25),
         ("smtp", None) => (MailSecurity::StartTls, 587),
         ("smtp", Some(_)) => return Err("`smtp` knows no other addition than `?tls=none`"),
         ("smtps", Some(_)) => return Err("`smtps://` always uses TLS and takes no addition"),
@@ -127,9 +131,9 @@ mod tests {
         assert_eq!(of("smtp://mail.example.com:25"), Ok((MailSecurity::StartTls, 25)));
         assert_eq!(of("smtp://10.0.0.1"), Ok((MailSecurity::StartTls, 587)));
         assert_eq!(of("smtp://mail.example.com?tls=none"), Ok((MailSecurity::Plain, 25)));
-        assert_eq!(of("smtp://localhost:2525"), Ok((MailSecurity::Plain, 2525)));
-        assert_eq!(of("smtp://127.0.0.1"), Ok((MailSecurity::Plain, 25)));
-        assert_eq!(of("smtp://[::1]/"), Ok((MailSecurity::Plain, 25)));
+        assert_eq!(of("smtp://localhost:2525"), Ok((MailSecurity::Local, 2525)));
+        assert_eq!(of("smtp://127.0.0.1"), Ok((MailSecurity::Local, 25)));
+        assert_eq!(of("smtp://[::1]/"), Ok((MailSecurity::Local, 25)));
         assert_eq!(parse("smtp://[::1]").unwrap().host, "::1");
         for bad in [
             "mail.example.com",

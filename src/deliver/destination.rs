@@ -292,10 +292,8 @@ impl Destination {
         };
         state.incident = Incident::observe(state.incident.take(), &attempted);
         // A success that does not end it is written with the next failure, or with the end.
-        state
-            .incident
-            .clone()
-            .filter(|incident| !outcome.is_delivered() || !incident.is_open())
+        let worth_writing = |incident: &Incident| incident.last_failure.at == now || !incident.is_open();
+        state.incident.clone().filter(worth_writing)
     }
 
     fn log(&self, notification: &StoredNotification, attempt: u32, outcome: &Outcome, took: Duration) {
