@@ -233,4 +233,22 @@ mod tests {
             );
         }
     }
+
+    #[test]
+    fn no_question_is_compiled_anew_for_other_values() {
+        let folder = tempfile::tempdir().unwrap();
+        let opened = super::super::open::open(&folder.path().join("outbox.db")).unwrap();
+        for question in [HEAD, PAGE, DUE] {
+            let mut statement = opened.reader.prepare(question).unwrap();
+            for value in 1..4_i64 {
+                let parameters = vec![value; statement.parameter_count()];
+                assert!(!statement.exists(rusqlite::params_from_iter(parameters)).unwrap());
+            }
+            assert_eq!(
+                statement.get_status(rusqlite::StatementStatus::RePrepare),
+                0,
+                "{question}"
+            );
+        }
+    }
 }
