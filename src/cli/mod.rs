@@ -2,6 +2,7 @@
 
 mod check;
 mod serve;
+pub mod simulator;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
