@@ -1,13 +1,18 @@
 //! What the program does when it is called: one file for each group of commands.
 
 mod check;
+mod send;
 mod serve;
 pub mod simulator;
+mod verify;
 
-use std::path::PathBuf;
+use std::io::{self, IsTerminal};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+
+use crate::config::{self, Loaded};
 
 /// Forwards a payment gateway's token notifications to every shop of the company, and loses none.
 #[derive(Debug, Parser)]
@@ -25,10 +30,13 @@ pub struct Arguments {
     command: Command,
 }
 
+#[expect(clippy::large_enum_variant, reason = "there is one, and it is taken apart at once")]
 #[derive(Debug, Subcommand)]
 enum Command {
     Check(check::Options),
+    Send(send::Options),
     Serve(serve::Options),
+    Verify(verify::Options),
 }
 
 /// Does what was asked for.
@@ -39,6 +47,20 @@ enum Command {
 pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     match arguments.command {
         Command::Check(options) => check::run(&arguments.config, &options),
+        Command::Send(options) => send::run(&arguments.config, options),
         Command::Serve(options) => serve::run(&arguments.config, &options),
+        Command::Verify(options) => verify::run(&arguments.config, &options),
+    }
+}
+
+/// Loads the configuration for a command that needs one; if it has errors, they are printed, and there is none.
+fn load(file: &Path) -> io::Result<Option<Loaded>> {
+    match config::load(file) {
+        Ok(loaded) => Ok(Some(loaded)),
+        Err(diagnostics) => {
+            let coloured = io::stderr().is_terminal();
+            check::print(&diagnostics, coloured, &mut io::stderr().lock())?;
+            Ok(None)
+        }
     }
 }

@@ -3,3 +3,4 @@
 mod alert;
 mod outside;
 mod receive;
+mod send;

@@ -54,7 +54,7 @@ pub enum Occasion {
 
 impl Occasion {
     /// `vads_url_check_src`, `kr-src` (protocol.md 1.5).
-    fn source(self, kind: Kind) -> &'static str {
+    pub fn source(self, kind: Kind) -> &'static str {
         match (self, kind) {
             (Self::Resend, _) => "BO",
             (Self::Retry, _) => "RETRY",
