@@ -169,7 +169,9 @@ impl Destination {
             state.retry_refused_at = None;
             return Turn::Record(std::mem::take(&mut state.refused));
         }
-        match state.schedule.next(now) {
+        let step = state.schedule.next(now);
+        self.inbox.behind_with(state.schedule.behind(now));
+        match step {
             Step::Ask(question) => Turn::Ask(question),
             Step::Attempt(job) => {
                 if state.schedule.has_more(now) {
@@ -203,6 +205,7 @@ impl Destination {
                 let now = self.clock.now();
                 self.lock().schedule.heads(&heads, now);
             }),
+            Question::Old { limit } => self.give_up_old(*limit).await,
             Question::Page { after, limit } => self
                 .outbox
                 .page(self.lease, *after, *limit)
@@ -214,6 +217,32 @@ impl Destination {
             tokio::time::sleep(STORE_PAUSE).await;
             self.lock().schedule.unanswered(question);
         }
+    }
+
+    /// While the destination is down: what has waited for `give_up_after` becomes a dead letter without an attempt.
+    async fn give_up_old(&self, limit: usize) -> Result<(), OutboxError> {
+        let now = self.clock.now();
+        let by = now
+            .saturating_sub(self.settings.retry.give_up_after)
+            .unwrap_or(Timestamp::MIN);
+        let old = match by >= self.give_up_from {
+            true => self.outbox.older_than(self.lease, by, limit).await?,
+            false => Vec::new(),
+        };
+        let mut state = self.lock();
+        state.schedule.old(&old);
+        if old.is_empty() {
+            return Ok(());
+        }
+        if let Some(incident) = &mut state.incident {
+            for old in &old {
+                incident.gave_up(old.notification, old.kind, now);
+            }
+        }
+        let rows = old.iter().map(|old| old.named).collect();
+        // Still under the lock, so that the incident is not written in an older version later.
+        self.outbox
+            .give_up(self.lease, rows, state.incident.clone(), now, &self.inbox)
     }
 
     async fn attempt(&self, job: Job, connection: &mut Connection) {
@@ -241,7 +270,10 @@ impl Destination {
         let mut state = self.lock();
         let state = &mut *state;
         let ended = match &outcome {
-            Outcome::Delivered { .. } => state.schedule.succeeded(job, now),
+            Outcome::Delivered { .. } => {
+                self.inbox.succeeded();
+                state.schedule.succeeded(job, now)
+            }
             Outcome::Rejected { .. } | Outcome::Unavailable { .. } => {
                 let retry_after = outcome.answer().and_then(|answer| answer.retry_after);
                 let policy = &self.settings.retry;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::domain::{Decision, Failure, Health, Lane, PROBE_EVERY, RetryPolicy};
-use crate::outbox::{Head, Named, News, Next, Page};
+use crate::outbox::{Head, Named, News, Next, Old, Page};
 
 /// How much of a destination is held in memory, and how fast it is served.
 #[derive(Clone, Copy, Debug)]
@@ -54,6 +54,8 @@ pub(super) enum Question {
     Due { limit: usize },
     /// The oldest open delivery of these lanes.
     Heads(Vec<Lane>),
+    /// Deliveries so old that they are given up while the destination is down.
+    Old { limit: usize },
     /// Open deliveries after this seq.
     Page { after: i64, limit: usize },
 }
@@ -132,6 +134,8 @@ pub(super) struct Schedule {
     ramp: usize,
     ramp_successes: usize,
     next_probe: Timestamp,
+    /// When to look for deliveries to give up, while it is down.
+    next_look: Timestamp,
     /// When the rate allows the next attempt.
     next_slot: Timestamp,
 }
@@ -141,6 +145,9 @@ struct Asking {
     page: bool,
     heads: bool,
     due: bool,
+    /// From the question until the answer is written. Nothing else is under way then: an answer could name what has
+    /// just been given up, and what is given up must not be attempted.
+    old: bool,
 }
 
 impl Schedule {
@@ -170,6 +177,7 @@ impl Schedule {
             ramp,
             ramp_successes: 0,
             next_probe: now,
+            next_look: now,
             next_slot: now,
         }
     }
@@ -184,6 +192,7 @@ impl Schedule {
         match news {
             News::HandedOver(named) => self.handed_over(*named),
             News::Recorded { lane, next, .. } => self.recorded(*lane, *next, now),
+            News::GaveUp { rows } => self.gave_up(rows),
             News::Refused { .. } => {}
         }
     }
@@ -199,7 +208,7 @@ impl Schedule {
         if let Some(question) = self.question(now) {
             return Step::Ask(question);
         }
-        if self.running >= self.concurrency() || self.recording >= self.limits.unrecorded {
+        if self.asking.old || self.running >= self.concurrency() || self.recording >= self.limits.unrecorded {
             return Step::Wait(None);
         }
         let down = self.health.down_since().is_some();
@@ -233,6 +242,16 @@ impl Schedule {
             && now >= self.next_slot
             && self.health.down_since().is_none()
             && !(self.new.is_empty() && self.stored.is_empty() && self.to_open.is_empty())
+    }
+
+    /// New deliveries that only wait for us: none while the destination is down or at its rate limit.
+    pub(super) fn behind(&self, now: Timestamp) -> usize {
+        let at_limit = self.limits.rate.is_some() && now < self.next_slot;
+        if self.health.down_since().is_some() || at_limit {
+            0
+        } else {
+            self.new.len()
+        }
     }
 
     /// The answer to [`Question::Page`].
@@ -289,7 +308,17 @@ impl Schedule {
                 self.asking.heads = false;
                 self.to_open.extend(lanes);
             }
+            Question::Old { .. } => self.asking.old = false,
             Question::Page { .. } => self.asking.page = false,
+        }
+    }
+
+    /// The answer to [`Question::Old`]. If there are any, [`News::GaveUp`] ends the question, else it is over now.
+    pub(super) fn old(&mut self, rows: &[Old]) {
+        self.asking.old = !rows.is_empty();
+        if self.asking.old {
+            // There may be more.
+            self.next_look = Timestamp::MIN;
         }
     }
 
@@ -386,6 +415,19 @@ impl Schedule {
         }
     }
 
+    fn gave_up(&mut self, rows: &[Named]) {
+        self.asking.old = false;
+        for row in rows {
+            if let Some(Entry::Queued { head } | Entry::Waiting { head }) = self.lanes.get(&row.lane).copied()
+                && head.seq == row.seq
+            {
+                self.unqueue(&head);
+                self.failing = self.failing.saturating_sub(usize::from(head.due.is_some()));
+                self.open(row.lane, Queue::Stored);
+            }
+        }
+    }
+
     /// A delivery of this lane is known to be open.
     fn name(&mut self, lane: Lane, queue: Queue) {
         match self.lanes.get_mut(&lane) {
@@ -465,6 +507,18 @@ impl Schedule {
     }
 
     fn question(&mut self, now: Timestamp) -> Option<Question> {
+        if self.asking.old {
+            return None;
+        }
+        let asking = self.asking.heads || self.asking.page || self.asking.due;
+        let resting = self.running == 0 && self.recording == 0 && !asking;
+        if self.health.down_since().is_some() && now >= self.next_look && resting {
+            self.asking.old = true;
+            self.next_look = after(now, PROBE_EVERY);
+            return Some(Question::Old {
+                limit: self.limits.page,
+            });
+        }
         if !self.asking.heads && !self.to_open.is_empty() {
             self.asking.heads = true;
             let lanes = self.to_open.len().min(self.limits.page);

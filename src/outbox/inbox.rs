@@ -3,6 +3,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
+use super::room::Gauge;
 use super::{AttemptRecord, Head, Named, OutboxError};
 use crate::domain::Lane;
 
@@ -16,6 +17,8 @@ pub enum News {
     HandedOver(Named),
     /// An attempt was recorded; `next` is the lane's oldest open delivery as of that commit.
     Recorded { seq: i64, lane: Lane, next: Option<Head> },
+    /// These deliveries were given up without an attempt; none, if that could not be written.
+    GaveUp { rows: Vec<Named> },
     /// It was not: the owner must give it again.
     Refused {
         record: Box<AttemptRecord>,
@@ -30,6 +33,7 @@ pub enum News {
 pub struct Inbox {
     state: Mutex<State>,
     wake: Notify,
+    gauge: Gauge,
 }
 
 #[derive(Debug, Default)]
@@ -40,6 +44,21 @@ struct State {
 }
 
 impl Inbox {
+    /// How many new deliveries the owner has queued that are only waiting for us; 0 if the destination is down, or at
+    /// its rate limit. While they are many, acknowledgements wait a little.
+    pub fn behind_with(&self, count: usize) {
+        self.gauge.set(count);
+    }
+
+    /// The destination has taken a delivery.
+    pub fn succeeded(&self) {
+        self.gauge.succeeded();
+    }
+
+    pub(super) fn gauge(&self) -> &Gauge {
+        &self.gauge
+    }
+
     /// All news since the last call, and the highest seq committed.
     pub fn take(&self) -> (VecDeque<News>, i64) {
         let mut state = self.lock();

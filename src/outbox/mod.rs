@@ -32,6 +32,7 @@
 
 mod cache;
 mod inbox;
+mod room;
 mod rows;
 mod sqlite;
 
@@ -42,13 +43,14 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::sync::{Notify, Semaphore, oneshot, watch};
 
-use crate::domain::{DestinationKey, Lane, Trouble};
+use crate::domain::{DestinationKey, Incident, Lane, Trouble};
 use crate::route::Routed;
 use cache::Cache;
+use room::Room;
 
 pub use inbox::{Inbox, News};
 pub use rows::{
-    Accepted, AttemptRecord, DueEmail, Head, IncidentRow, Lease, Named, NewEmail, Next, OutboxError, Owned, Page,
+    Accepted, AttemptRecord, DueEmail, Head, IncidentRow, Lease, Named, NewEmail, Next, Old, OutboxError, Owned, Page,
     StoredNotification, Telling, TroubleRow, Waiting, WaitingNotification,
 };
 pub use sqlite::OpenError;
@@ -79,7 +81,9 @@ pub struct Outbox {
 struct Shared {
     store: sqlite::Store,
     cache: Arc<Cache>,
-    room: Arc<Semaphore>,
+    /// Bytes that may wait for the writer.
+    bytes: Arc<Semaphore>,
+    room: Room,
     alert_changed: Arc<Notify>,
     failure: watch::Receiver<Option<String>>,
 }
@@ -99,7 +103,8 @@ impl Outbox {
             shared: Arc::new(Shared {
                 store,
                 cache,
-                room: Arc::new(Semaphore::new(WAITING_BYTES)),
+                bytes: Arc::new(Semaphore::new(WAITING_BYTES)),
+                room: Room::default(),
                 alert_changed,
                 failure,
             }),
@@ -124,7 +129,8 @@ impl Outbox {
     /// Stores a notification and one delivery per destination, all or nothing.
     ///
     /// When this returns `Ok`, the data survives a power cut. A known identity stores nothing and returns
-    /// [`Accepted::Duplicate`]. Dropping the future does not undo the write.
+    /// [`Accepted::Duplicate`]. Dropping the future does not undo the write. In a flood it waits, at most 100 ms, for
+    /// deliveries to keep up.
     ///
     /// # Errors
     ///
@@ -132,18 +138,20 @@ impl Outbox {
     /// stored; if the gateway sends again, the identity decides.
     pub async fn accept(&self, routed: Routed) -> Result<Accepted, OutboxError> {
         let bytes = u32::try_from(routed.body.len() + routed.headers.len()).map_err(|_| OutboxError::Busy)?;
-        let room = Arc::clone(&self.shared.room)
+        let share = Arc::clone(&self.shared.bytes)
             .try_acquire_many_owned(bytes)
             .map_err(|_| OutboxError::Busy)?;
         let (reply, answer) = oneshot::channel();
         self.shared.store.queue.accept(sqlite::Accept {
             routed: Box::new(routed),
             reply,
-            _bytes: room,
+            _bytes: share,
         })?;
-        answer
+        let accepted = answer
             .await
-            .unwrap_or_else(|_| Err(OutboxError::Failed("the store is closed".into())))
+            .unwrap_or_else(|_| Err(OutboxError::Failed("the store is closed".into())))?;
+        self.shared.room.wait().await;
+        Ok(accepted)
     }
 
     /// Takes a destination over: from now on `inbox` hears of what is committed for it.
@@ -153,6 +161,7 @@ impl Outbox {
     /// [`OutboxError::Failed`]: not taken over.
     pub async fn own(&self, key: &DestinationKey, inbox: Arc<Inbox>) -> Result<Owned, OutboxError> {
         let key = key.clone();
+        self.shared.room.add(&inbox);
         let node = format!("pid {}", std::process::id());
         self.shared
             .store
@@ -181,6 +190,40 @@ impl Outbox {
             });
             inbox.wake();
         }
+    }
+
+    /// The oldest open deliveries that were accepted by then, with what an e-mail says of them, at most `limit`.
+    ///
+    /// # Errors
+    ///
+    /// [`OutboxError::Failed`] if the store cannot be read.
+    pub async fn older_than(
+        &self,
+        lease: Lease,
+        accepted_by: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<Old>, OutboxError> {
+        let ask = move |connection: &_| sqlite::older_than(connection, lease.destination, accepted_by, limit);
+        self.shared.store.ask(ask).await
+    }
+
+    /// Makes dead letters of deliveries without attempting them, together with the incident that tells of it; the
+    /// inbox tells which ([`News::GaveUp`]): all of them, or none if it could not be written.
+    ///
+    /// # Errors
+    ///
+    /// [`OutboxError::Failed`]: the store is closed.
+    pub fn give_up(
+        &self,
+        lease: Lease,
+        rows: Vec<Named>,
+        incident: Option<Incident>,
+        now: Timestamp,
+        inbox: &Arc<Inbox>,
+    ) -> Result<(), OutboxError> {
+        let given_up = sqlite::GivenUp::new(rows, inbox);
+        let task = move |ledger: &mut _| sqlite::give_up(ledger, lease, incident.as_ref(), now, given_up);
+        self.shared.store.queue.task(Box::new(task))
     }
 
     /// Open deliveries after a seq, at most `limit`, with the highest seq of the same moment.

@@ -91,6 +91,14 @@ impl From<Named> for Head {
     }
 }
 
+/// A delivery that has been open for long.
+#[derive(Clone, Copy, Debug)]
+pub struct Old {
+    pub named: Named,
+    pub notification: NotificationId,
+    pub kind: Kind,
+}
+
 /// Open deliveries after a seq, with the highest seq given so far, both of one snapshot.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Page {

@@ -10,6 +10,7 @@ use fastrand::Rng;
 use jiff::Timestamp;
 
 use super::*;
+use crate::domain::{Kind, NotificationId};
 
 #[derive(Clone, Copy, Debug)]
 struct Row {
@@ -19,11 +20,13 @@ struct Row {
     counted: u32,
     due: Option<Timestamp>,
     tried: Option<Timestamp>,
+    since: Timestamp,
 }
 
 /// An answer that is on its way to the schedule.
 #[derive(Debug)]
 enum Answer {
+    Old(Vec<Old>),
     Due(Vec<(Lane, Timestamp)>, usize),
     Heads(Vec<(Lane, Option<Head>)>),
     Page(Page),
@@ -45,6 +48,8 @@ struct World {
     running: Vec<Job>,
     /// Ended attempts whose records wait for their commit.
     unrecorded: VecDeque<(Job, Ended, Timestamp)>,
+    /// Rows that wait for the commit that gives them up.
+    given_up: VecDeque<Vec<Named>>,
     dead: usize,
     delivered: Vec<i64>,
     policy: RetryPolicy,
@@ -67,6 +72,7 @@ impl World {
         let now = Timestamp::from_second(1_800_000_000).unwrap();
         let mut rng = Rng::with_seed(seed);
         let limits = limits(&mut rng);
+        let give_up_after = Duration::from_secs([3_000, 1_000_000_000][rng.usize(..2)]);
         Self {
             lanes: rng.i64(1..30),
             handed_over: [255, 255, 230, 100][rng.usize(..4)],
@@ -79,10 +85,11 @@ impl World {
             answers: Vec::new(),
             running: Vec::new(),
             unrecorded: VecDeque::new(),
+            given_up: VecDeque::new(),
             dead: 0,
             delivered: Vec::new(),
             policy: RetryPolicy {
-                give_up_after: Duration::from_secs(1_000_000_000),
+                give_up_after,
                 ..RetryPolicy::default()
             },
         }
@@ -98,7 +105,7 @@ impl World {
             seq: i64::try_from(at).unwrap() + 1,
             lane,
             notification: 0,
-            since: Timestamp::UNIX_EPOCH,
+            since: row.since,
             attempts: row.attempts,
             counted: row.counted,
             due: row.due,
@@ -116,6 +123,7 @@ impl World {
             counted: 0,
             due: None,
             tried: None,
+            since: self.now,
         });
         let seq = i64::try_from(self.rows.len()).unwrap();
         // Now and then the inbox is full, and only `last` tells of it.
@@ -154,6 +162,23 @@ impl World {
             Step::Ask(Question::Heads(lanes)) => {
                 let heads = lanes.into_iter().map(|lane| (lane, self.head(lane))).collect();
                 self.answers.push(Answer::Heads(heads));
+            }
+            Step::Ask(Question::Old { limit }) => {
+                let old = (1..)
+                    .zip(&self.rows)
+                    .filter(|(_, row)| row.open && self.expires(row))
+                    .take(limit);
+                let named = |(seq, row): (i64, &Row)| Old {
+                    named: Named {
+                        seq,
+                        lane: row.lane,
+                        notification: 0,
+                        since: row.since,
+                    },
+                    notification: NotificationId::new(row.since),
+                    kind: Kind::TokenCreated,
+                };
+                self.answers.push(Answer::Old(old.map(named).collect()));
             }
             Step::Ask(Question::Page { after, limit }) => {
                 let rows: Vec<_> = (1..)
@@ -208,6 +233,12 @@ impl World {
         let chosen = self.rng.usize(..self.answers.len());
         // What was committed before the question was asked may be heard before or after the answer.
         match self.answers.swap_remove(chosen) {
+            Answer::Old(old) => {
+                self.schedule.old(&old);
+                if !old.is_empty() {
+                    self.given_up.push_back(old.into_iter().map(|old| old.named).collect());
+                }
+            }
             Answer::Due(due, limit) => self.schedule.due(&due, limit, self.now),
             Answer::Heads(heads) => self.schedule.heads(&heads, self.now),
             Answer::Page(page) => self.schedule.page(&page),
@@ -228,7 +259,23 @@ impl World {
         self.unrecorded.push_back((job, ended, self.now));
     }
 
+    fn expires(&self, row: &Row) -> bool {
+        row.since
+            .saturating_add(self.policy.give_up_after)
+            .is_ok_and(|end| end <= self.now)
+    }
+
     fn record(&mut self) {
+        if self.rng.bool()
+            && let Some(rows) = self.given_up.pop_front()
+        {
+            for named in &rows {
+                let row = &mut self.rows[usize::try_from(named.seq).unwrap() - 1];
+                assert!(std::mem::take(&mut row.open), "given up what has ended");
+                self.dead += 1;
+            }
+            self.news.push_back(News::GaveUp { rows });
+        }
         let Some((job, ended, at)) = self.unrecorded.pop_front() else {
             return;
         };
@@ -261,6 +308,7 @@ impl World {
         self.answers.clear();
         self.running.clear();
         self.unrecorded.clear();
+        self.given_up.clear();
         let last = i64::try_from(self.rows.len()).unwrap();
         let read = (1..)
             .zip(&self.rows)
@@ -278,15 +326,19 @@ impl World {
     /// The shop answers from now on, and nothing new comes.
     fn settle(&mut self) {
         for _ in 0..20_000 {
-            while self.turn() {}
-            while !self.running.is_empty() {
-                self.end(true);
-            }
-            while !self.unrecorded.is_empty() {
-                self.record();
-            }
-            while !self.answers.is_empty() {
-                self.answer();
+            loop {
+                while !self.running.is_empty() {
+                    self.end(true);
+                }
+                while !self.unrecorded.is_empty() || !self.given_up.is_empty() {
+                    self.record();
+                }
+                while !self.answers.is_empty() {
+                    self.answer();
+                }
+                if !self.turn() && self.given_up.is_empty() {
+                    break;
+                }
             }
             self.pass(60);
             if self.rows.iter().all(|row| !row.open) {

@@ -21,7 +21,8 @@ use tokio::sync::{Notify, oneshot, watch};
 pub(super) use accept::Accept;
 pub(super) use mail::{due_emails, last_told, next_email, unseen_incidents, unseen_troubles};
 pub use open::OpenError;
-pub(super) use read::{due, head, notification, page, waiting};
+pub(super) use read::{due, head, notification, older_than, page, waiting};
+pub(super) use record::{GivenUp, give_up};
 pub(super) use writer::{Queue, Task};
 
 use super::OutboxError;

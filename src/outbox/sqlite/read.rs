@@ -9,7 +9,7 @@ use rusqlite::{Connection, OptionalExtension, Row};
 use serde::de::DeserializeOwned;
 
 use crate::domain::{DestinationKey, Format, Kind, Lane, Mode, NotificationId};
-use crate::outbox::{Head, Named, Page, StoredNotification, Waiting, WaitingNotification};
+use crate::outbox::{Head, Named, Old, Page, StoredNotification, Waiting, WaitingNotification};
 
 const HEAD: &str = "SELECT seq, notification, since, attempts, retries, due, replays, tried
   FROM deliveries INDEXED BY deliveries_lane WHERE destination = ? AND lane = ? AND state=0 ORDER BY seq LIMIT 1";
@@ -83,6 +83,33 @@ pub(in crate::outbox) fn due(
             Ok((Lane(row.get(0)?), timestamp(row, 1)?))
         })?
         .collect()
+}
+
+/// The oldest open deliveries, as far as they were accepted by then: seqs are given in the order of acceptance.
+pub(in crate::outbox) fn older_than(
+    connection: &Connection,
+    destination: i64,
+    accepted_by: Timestamp,
+    limit: usize,
+) -> rusqlite::Result<Vec<Old>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT d.seq, d.lane, d.notification, d.since, n.uuid, n.kind FROM deliveries d INDEXED BY deliveries_open
+         JOIN notifications n ON n.id = d.notification WHERE d.destination = ? AND d.state=0 ORDER BY d.seq LIMIT ?",
+    )?;
+    let rows = statement.query_map((destination, i64::try_from(limit).unwrap_or(i64::MAX)), |row| {
+        Ok(Old {
+            named: Named {
+                seq: row.get(0)?,
+                lane: Lane(row.get(1)?),
+                notification: row.get(2)?,
+                since: timestamp(row, 3)?,
+            },
+            notification: NotificationId::from_bytes(row.get(4)?),
+            kind: parsed(row, 5)?,
+        })
+    })?;
+    let old = |row: &rusqlite::Result<Old>| row.as_ref().map_or(true, |row| row.named.since <= accepted_by);
+    rows.take_while(old).collect()
 }
 
 /// A notification, as a delivery needs it.

@@ -6,7 +6,7 @@ use rusqlite::OptionalExtension;
 use super::read;
 use super::writer::{AfterCommit, Ledger, Owner};
 use crate::domain::{DestinationKey, Incident};
-use crate::outbox::{AttemptRecord, Inbox, Lease, News, Next, OutboxError, Owned};
+use crate::outbox::{AttemptRecord, Inbox, Lease, Named, News, Next, OutboxError, Owned};
 
 impl Ledger {
     /// Makes the caller the owner: from the end of this transaction on, the inbox gets what is committed.
@@ -169,5 +169,67 @@ impl Ledger {
                 .execute((destination, now.as_millisecond(), closed_at, &facts))?;
         }
         Ok(())
+    }
+}
+
+/// Ends deliveries as dead letters; for an owner whose lease is lost, nothing.
+pub(in crate::outbox) fn give_up(
+    ledger: &mut Ledger,
+    lease: Lease,
+    incident: Option<&Incident>,
+    now: Timestamp,
+    mut given_up: GivenUp,
+) -> rusqlite::Result<AfterCommit> {
+    if ledger
+        .owners
+        .get(&lease.destination)
+        .is_none_or(|owner| owner.epoch != lease.epoch)
+    {
+        return Ok(Box::new(|| {}));
+    }
+    let mut statement = ledger
+        .connection
+        .prepare_cached("UPDATE deliveries SET state = 2, due = 0 WHERE destination = ? AND seq = ? AND state=0")?;
+    for row in &given_up.rows {
+        statement.execute((lease.destination, row.seq))?;
+    }
+    drop(statement);
+    if let Some(incident) = incident {
+        ledger.incident(lease.destination, incident, now)?;
+    }
+    let alert = Arc::clone(&ledger.alert_changed);
+    Ok(Box::new(move || {
+        given_up.committed = true;
+        drop(given_up);
+        alert.notify_one();
+    }))
+}
+
+/// Tells the owner what was given up; nothing, if it is dropped before the commit.
+pub(in crate::outbox) struct GivenUp {
+    inbox: Arc<Inbox>,
+    rows: Vec<Named>,
+    committed: bool,
+}
+
+impl GivenUp {
+    pub(in crate::outbox) fn new(rows: Vec<Named>, inbox: &Arc<Inbox>) -> Self {
+        Self {
+            inbox: Arc::clone(inbox),
+            rows,
+            committed: false,
+        }
+    }
+}
+
+impl Drop for GivenUp {
+    fn drop(&mut self) {
+        let rows = if self.committed {
+            std::mem::take(&mut self.rows)
+        } else {
+            Vec::new()
+        };
+        self.inbox.tell(News::GaveUp { rows });
+        self.inbox.wake();
     }
 }
