@@ -399,10 +399,14 @@ fn run(seed: u64) {
     world.assert_order();
 }
 
+/// Runs of other seeds each time; `IPN_ROUTER_SIMULATIONS` makes it a longer soak.
+const RUNS: u64 = 700;
+
 #[test]
 fn nothing_is_lost_or_overtaken_in_any_run() {
+    let runs = std::env::var("IPN_ROUTER_SIMULATIONS").map_or(RUNS, |runs| runs.parse().unwrap());
     let first: u64 = fastrand::u64(..);
-    for seed in (0..300).chain((0..700).map(|n| first.wrapping_add(n))) {
+    for seed in (0..300).chain((0..runs).map(|n| first.wrapping_add(n))) {
         let outcome = std::panic::catch_unwind(|| run(seed));
         assert!(outcome.is_ok(), "seed {seed}");
     }
