@@ -3,7 +3,7 @@
 //! An [`Occurrence`] is what has happened; a [`Gateway`] tells it, in the format of its key, as often as it is asked
 //! to: the same bytes again, or anew as the gateway does on a retry or a resend.
 //!
-//! What the formats cannot say is not invented: [`wording`] has the nearest that they can, and says so. Where the
+//! What the formats cannot say is not invented: [`wording()`] has the nearest that they can, and says so. Where the
 //! gateway's own form is documented nowhere, the form sent is an assumption, and that is said too.
 
 mod form;
