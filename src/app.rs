@@ -11,7 +11,7 @@ use crate::alert::{self, Alert, MailerError};
 use crate::config::Config;
 use crate::deliver::{self, Delivery};
 use crate::domain::{Clock, DestinationKey};
-use crate::outbox::{OpenError, Outbox};
+use crate::outbox::{self, OpenError, Outbox};
 use crate::receive::{self, Intake, Receiver};
 use crate::verify::Keyring;
 
@@ -44,6 +44,8 @@ pub enum RunError {
 /// The daemon, ready to run.
 pub struct App {
     outbox: Outbox,
+    store: outbox::Settings,
+    clock: Arc<dyn Clock>,
     receiver: Receiver,
     delivery: Delivery,
     alert: Alert,
@@ -73,6 +75,8 @@ impl App {
         let receiver = Receiver::new(config.receiver, &intake)?;
         Ok(Self {
             outbox,
+            store: config.store,
+            clock: Arc::clone(clock),
             receiver,
             delivery,
             alert,
@@ -90,7 +94,9 @@ impl App {
         let mut parts = JoinSet::new();
         parts.spawn(self.delivery.run(stopped.clone()));
         parts.spawn(self.alert.run(until(stopped.clone())));
-        parts.spawn(self.receiver.serve(listener, until(stopped)));
+        parts.spawn(self.receiver.serve(listener, until(stopped.clone())));
+        let (outbox, store, clock) = (self.outbox.clone(), self.store, self.clock);
+        parts.spawn(async move { outbox.clean(store, clock, until(stopped)).await });
         let ended = tokio::select! {
             () = shutdown => Ok(()),
             _ = parts.join_next() => Err(RunError::PartEnded),

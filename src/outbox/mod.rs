@@ -43,7 +43,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::sync::{Notify, Semaphore, oneshot, watch};
 
-use crate::domain::{DestinationKey, Incident, Lane, Trouble};
+use crate::domain::{Clock, DestinationKey, Incident, Lane, Trouble};
 use crate::route::Routed;
 use cache::Cache;
 use room::Room;
@@ -59,6 +59,10 @@ pub use sqlite::OpenError;
 const WAITING_BYTES: usize = 16 * 1024 * 1024;
 /// Bytes of notifications kept in memory for the deliveries that follow.
 const CACHED_BYTES: usize = 8 * 1024 * 1024;
+
+/// Old bodies and records are looked for once an hour, and deleted in steps with pauses, beside the traffic.
+const BETWEEN_PASSES: Duration = Duration::from_secs(60 * 60);
+const BETWEEN_STEPS: Duration = Duration::from_millis(50);
 
 /// `[store]`: where notifications are kept, and for how long.
 #[derive(Clone, Debug)]
@@ -421,5 +425,35 @@ impl Outbox {
             .store
             .write(move |ledger| ledger.email_failed(id, now, retry_at, &detail))
             .await
+    }
+
+    /// Deletes bodies and records that were kept for as long as the settings say, in small steps, until `stop`.
+    pub async fn clean(&self, keep: Settings, clock: Arc<dyn Clock>, stop: impl Future<Output = ()>) {
+        tokio::pin!(stop);
+        let mut pass = sqlite::Pass::default();
+        loop {
+            let (keep, now) = (keep.clone(), clock.now());
+            match self
+                .shared
+                .store
+                .write(move |ledger| ledger.clean(&keep, now, pass))
+                .await
+            {
+                Ok(next) => pass = next,
+                Err(error) => {
+                    tracing::error!(%error, "cannot delete what was kept for long enough, trying again later: {error}");
+                    pass.is_over = true;
+                }
+            }
+            let rest = if pass.is_over { BETWEEN_PASSES } else { BETWEEN_STEPS };
+            if pass.is_over {
+                pass = sqlite::Pass::default();
+            }
+            tokio::select! {
+                biased;
+                () = &mut stop => return,
+                () = tokio::time::sleep(rest) => {}
+            }
+        }
     }
 }

@@ -15,8 +15,10 @@ CREATE TABLE notifications(
   resend_of INTEGER,                -- the notification that a manual resend repeats
   lane INTEGER NOT NULL,
   headers TEXT NOT NULL,
+  has_body INTEGER NOT NULL DEFAULT 1, -- 0: deleted after `keep_bodies`
   body BLOB NOT NULL
 ) STRICT;
+CREATE INDEX notifications_body ON notifications(id) WHERE has_body=1;
 CREATE INDEX notifications_token ON notifications(token) WHERE token IS NOT NULL;
 CREATE INDEX notifications_kept ON notifications(standing, id) WHERE standing <> 'routed';
 
@@ -26,6 +28,7 @@ CREATE TABLE identities(
   notification INTEGER NOT NULL,
   until INTEGER                     -- when it lapses; NULL: never
 ) WITHOUT ROWID, STRICT;
+CREATE INDEX identities_notification ON identities(notification);
 
 -- One shop's URL for one mode and one rendition. It numbers its deliveries.
 CREATE TABLE destinations(

@@ -8,6 +8,7 @@ mod mail;
 mod open;
 mod read;
 mod record;
+mod retention;
 mod writer;
 
 use std::path::Path;
@@ -23,6 +24,7 @@ pub(super) use mail::{due_emails, last_told, next_email, unseen_incidents, unsee
 pub use open::OpenError;
 pub(super) use read::{due, head, notification, older_than, page, waiting};
 pub(super) use record::{GivenUp, give_up};
+pub(super) use retention::Pass;
 pub(super) use writer::{Queue, Task};
 
 use super::OutboxError;
