@@ -1,6 +1,7 @@
 //! What the program does when it is called: one file for each group of commands.
 
 mod check;
+mod demo;
 mod send;
 mod serve;
 pub mod simulator;
@@ -34,6 +35,7 @@ pub struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     Check(check::Options),
+    Demo(demo::Options),
     Send(send::Options),
     Serve(serve::Options),
     Verify(verify::Options),
@@ -47,6 +49,7 @@ enum Command {
 pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     match arguments.command {
         Command::Check(options) => check::run(&arguments.config, &options),
+        Command::Demo(options) => demo::run(&options),
         Command::Send(options) => send::run(&arguments.config, options),
         Command::Serve(options) => serve::run(&arguments.config, &options),
         Command::Verify(options) => verify::run(&arguments.config, &options),

@@ -2,28 +2,25 @@
 
 use anyhow::{anyhow, bail, ensure};
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HOST, USER_AGENT};
-use http::{HeaderMap, HeaderValue};
 use jiff::Timestamp;
-use url::{Position, Url};
+use url::Url;
 
 use super::Call;
 use super::options::{Options, Repeats};
-use crate::cli::simulator::{Gateway, Key, Occasion, Occurrence};
+use crate::cli::simulator::{self, Gateway, Key, Occasion, Occurrence};
 use crate::config::{Loaded, Machine, Outside, SecretSource};
-use crate::deliver::Rendered;
 use crate::domain::{Format, Secret};
 use crate::verify::{FormHash, ShopKeys};
 
 /// Renders calls of the gateway.
 pub(super) struct AsGateway {
     gateway: Gateway,
-    headers: HeaderMap,
+    to: Url,
 }
 
 impl AsGateway {
     /// Finds the key to sign with: the one that was given, else the configuration's.
-    pub(super) fn new(options: &Options, loaded: Option<&Loaded>, to: &Url) -> anyhow::Result<Self> {
+    pub(super) fn new(options: &Options, loaded: Option<&Loaded>, to: Url) -> anyhow::Result<Self> {
         ensure!(
             !(options.sha1 && options.format() == Format::Rest),
             "REST notifications are not signed by SHA-1"
@@ -35,20 +32,7 @@ impl AsGateway {
         if options.wrong_signature {
             gateway.key = gateway.key.wrong();
         }
-        let host = HeaderValue::from_str(&to[Position::BeforeHost..Position::AfterPort])?;
-        let headers = [
-            (HOST, host),
-            (USER_AGENT, HeaderValue::from_static("ipn-router-send")),
-            // As the gateway sends it (protocol.md 1.1).
-            (
-                CONTENT_TYPE,
-                HeaderValue::from_static("application/x-www-form-urlencoded"),
-            ),
-        ];
-        Ok(Self {
-            gateway,
-            headers: HeaderMap::from_iter(headers),
-        })
+        Ok(Self { gateway, to })
     }
 
     /// Who is simulated, in words.
@@ -67,10 +51,7 @@ impl AsGateway {
         let told = |occasion| self.gateway.tell(occurrence, occasion, now);
         let call = |occasion, body: &Bytes| Call {
             occasion,
-            rendered: Rendered {
-                headers: self.headers.clone(),
-                body: body.clone(),
-            },
+            rendered: simulator::call(&self.to, body.clone()),
         };
         let first = told(Occasion::First)?;
         let mut calls = vec![call(Occasion::First.source(occurrence.kind), &first)];

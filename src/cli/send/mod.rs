@@ -21,10 +21,10 @@ use tokio::time::{Instant, sleep_until};
 use url::Url;
 
 use super::check::CONFIGURATION_ERROR;
-use super::simulator::{Occurrence, wording};
+use super::simulator::{self, Occurrence, wording};
 use crate::config::Loaded;
-use crate::deliver::{AnswerCheck, Client, Connection, Rendered, Settings, Signing, Timeouts};
-use crate::domain::{Clock, DestinationKey, Kind, Rendition, RetryPolicy, SystemClock};
+use crate::deliver::{Client, Connection, Rendered};
+use crate::domain::{Clock, Kind, SystemClock};
 use daemon::AsDaemon;
 use gateway::AsGateway;
 pub(super) use options::Options;
@@ -57,8 +57,8 @@ pub(super) fn run(file: &Path, options: Options) -> anyhow::Result<ExitCode> {
         report.line(&format!("({remark})"))?;
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(round.send(&mut report))?;
-    Ok(ExitCode::from(u8::from(!report.is_as_expected())))
+    let all_was_sent = runtime.block_on(round.send(&mut report))?;
+    Ok(ExitCode::from(u8::from(!(all_was_sent && report.is_as_expected()))))
 }
 
 /// One call, ready to be made.
@@ -108,12 +108,12 @@ impl Round {
             (None, Some(loaded)) => own_receiver(loaded)?,
             (None, None) => bail!("--to is missing"),
         };
-        let settings = settings(to.clone(), &options)?;
+        let settings = simulator::settings(to.clone(), options.mode);
         let client = Client::new(&settings, Arc::clone(&clock)).with_context(|| format!("cannot send to {to}"))?;
         let sender = if options.sends_events() {
             Sender::Daemon(AsDaemon::new(&options, settings)?)
         } else {
-            Sender::Gateway(AsGateway::new(&options, loaded, &to)?)
+            Sender::Gateway(AsGateway::new(&options, loaded, to.clone())?)
         };
         Ok(Self {
             options,
@@ -130,8 +130,8 @@ impl Round {
         format!("{}: {}, at {}", self.options.kind, self.sender.description(), self.to)
     }
 
-    /// Sends everything and tells of each answer as it comes; Ctrl-C ends it early.
-    async fn send(self: Arc<Self>, report: &mut Report<impl Write>) -> anyhow::Result<()> {
+    /// Sends everything and tells of each answer as it comes; returns false if Ctrl-C has ended it early.
+    async fn send(self: Arc<Self>, report: &mut Report<impl Write>) -> anyhow::Result<bool> {
         let at_once = self.options.rate.map_or(1, |_| IN_FLIGHT.min(self.options.count));
         let (answers, mut answered) = mpsc::unbounded_channel();
         let mut working = JoinSet::new();
@@ -139,21 +139,20 @@ impl Round {
             working.spawn(Arc::clone(&self).work(answers.clone()));
         }
         drop(answers);
-        let interrupted = loop {
+        let all_was_sent = loop {
             tokio::select! {
                 next = answered.recv() => match next {
                     Some(answered) => report.add(&answered)?,
-                    None => break false,
+                    None => break true,
                 },
-                _ = tokio::signal::ctrl_c() => break true,
+                _ = tokio::signal::ctrl_c() => break false,
             }
         };
         report.summary(self.begun.elapsed())?;
-        ensure!(!interrupted, "interrupted");
         while let Some(Ok(worked)) = working.try_join_next() {
             worked?;
         }
-        Ok(())
+        Ok(all_was_sent)
     }
 
     /// Sends one notification after the other over one connection, until there are no more.
@@ -204,31 +203,6 @@ fn own_receiver(loaded: &Loaded) -> anyhow::Result<Url> {
     let address = SocketAddr::new(host, receiver.listen.port());
     let scheme = if receiver.tls.is_some() { "https" } else { "http" };
     Ok(format!("{scheme}://{address}{}", receiver.path).parse()?)
-}
-
-/// How the address is called: as a destination is, but wherever the user wants.
-fn settings(to: Url, options: &Options) -> anyhow::Result<Settings> {
-    Ok(Settings {
-        key: DestinationKey {
-            legal_entity: "example".parse()?,
-            shop: "12345678".parse()?,
-            mode: options.mode,
-            rendition: Rendition::Event,
-        },
-        shop_name: "Example shop".to_owned(),
-        legal_entity_name: "Example company".to_owned(),
-        url: to,
-        signing: Signing::default(),
-        retry: RetryPolicy::default(),
-        concurrency: 1.try_into()?,
-        rate: None,
-        timeouts: Timeouts::default(),
-        // Every answer is shown as it is.
-        answer_check: AnswerCheck::StatusOnly,
-        allow_private: true,
-        ca: None,
-        client_certificate: None,
-    })
 }
 
 #[cfg(test)]

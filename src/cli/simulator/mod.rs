@@ -6,6 +6,7 @@
 //! What the formats cannot say is not invented: [`wording()`] has the nearest that they can, and says so. Where the
 //! gateway's own form is documented nowhere, the form sent is an assumption, and that is said too.
 
+mod calling;
 mod form;
 mod rest;
 mod wording;
@@ -16,6 +17,7 @@ use jiff::Timestamp;
 use crate::domain::{Format, Kind, Mode, Secret, ShopId};
 use crate::verify::{FormHash, signature};
 
+pub use calling::{call, settings};
 pub use wording::{Unsayable, Wording, wording};
 
 /// What the gateway signs with, which also says in which format it writes.
