@@ -215,10 +215,10 @@ impl Schedule {
         let not_before = if down { self.next_probe } else { self.next_slot };
         if now < not_before {
             let anything = down || !self.new.is_empty() || !self.stored.is_empty();
-            return Step::Wait(if anything { Some(not_before) } else { self.next_due() });
+            return Step::Wait(if anything { Some(not_before) } else { self.next_due(now) });
         }
         let Some(lane) = (if down { self.probe() } else { self.take() }) else {
-            return Step::Wait(self.next_due());
+            return Step::Wait(self.next_due(now));
         };
         let Some(Entry::Queued { head } | Entry::Waiting { head }) = self.lanes.insert(lane, Entry::Running) else {
             unreachable!("a lane in a queue has a head");
@@ -236,12 +236,13 @@ impl Schedule {
         })
     }
 
-    /// Whether another slot would find something to do at once.
+    /// Whether another slot should look too: it would find something to do, or a time to wait for, which nobody else
+    /// may be watching while this one's attempt lasts.
     pub(super) fn has_more(&self, now: Timestamp) -> bool {
+        let anything = !(self.new.is_empty() && self.stored.is_empty() && self.to_open.is_empty());
         self.running < self.concurrency()
-            && now >= self.next_slot
             && self.health.down_since().is_none()
-            && !(self.new.is_empty() && self.stored.is_empty() && self.to_open.is_empty())
+            && (anything || self.next_due(now).is_some())
     }
 
     /// New deliveries that only wait for us: none while the destination is down or at its rate limit.
@@ -282,7 +283,6 @@ impl Schedule {
     /// The answer to [`Question::Due`]: the first `limit` failed deliveries by their time.
     pub(super) fn due(&mut self, due: &[(Lane, Timestamp)], limit: usize, now: Timestamp) {
         self.asking.due = false;
-        self.outside = None;
         for (lane, at) in due {
             if self.lanes.contains_key(lane) {
                 continue;
@@ -303,7 +303,10 @@ impl Schedule {
     /// The store did not answer: it is asked again later.
     pub(super) fn unanswered(&mut self, question: Question) {
         match question {
-            Question::Due { .. } => self.asking.due = false,
+            Question::Due { .. } => {
+                self.asking.due = false;
+                self.outside = Some(Timestamp::MIN);
+            }
             Question::Heads(lanes) => {
                 self.asking.heads = false;
                 self.to_open.extend(lanes);
@@ -398,7 +401,7 @@ impl Schedule {
         if named.seq <= self.read {
             return;
         }
-        let next_unread = named.seq == self.read + 1 && !self.asking.page;
+        let next_unread = named.seq == self.read + 1 && !self.asking.page && self.has_room();
         self.last = self.last.max(named.seq);
         if next_unread {
             self.read = named.seq;
@@ -409,7 +412,7 @@ impl Schedule {
             } else {
                 self.name(named.lane, Queue::New);
             }
-        } else if self.health.down_since().is_none() && self.new.len() < self.limits.runnable {
+        } else if self.health.down_since().is_none() && self.new.len() + self.to_open.len() < self.limits.runnable {
             // Ahead of what is unread, so that it does not wait behind a backlog.
             self.name(named.lane, Queue::New);
         }
@@ -533,6 +536,8 @@ impl Schedule {
         }
         if !self.asking.due && self.outside.is_some_and(|due| due <= now) && self.lanes.len() < self.limits.lanes {
             self.asking.due = true;
+            // From now on: who leaves memory before the answer comes, and may be missing from it.
+            self.outside = None;
             // Those in memory are listed too.
             return Some(Question::Due {
                 limit: self.lanes.len() + self.limits.page,
@@ -614,12 +619,12 @@ impl Schedule {
         }
     }
 
-    fn next_due(&self) -> Option<Timestamp> {
+    /// The next time at which something comes due. What is due outside already, and for which there is no room, waits
+    /// for room and not for a time.
+    fn next_due(&self, now: Timestamp) -> Option<Timestamp> {
         let first = self.waiting.first().map(|(due, _)| *due);
-        match (first, self.outside) {
-            (Some(first), Some(outside)) => Some(first.min(outside)),
-            (first, outside) => first.or(outside),
-        }
+        let outside = self.outside.filter(|due| *due > now);
+        first.into_iter().chain(outside).min()
     }
 }
 
@@ -629,3 +634,5 @@ fn after(from: Timestamp, by: Duration) -> Timestamp {
 
 #[cfg(test)]
 mod simulation;
+#[cfg(test)]
+mod tests;
