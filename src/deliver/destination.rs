@@ -73,12 +73,12 @@ impl Prepared {
     ///
     /// # Errors
     ///
-    /// [`OutboxError`] if the store does not give it, or does not take it back.
+    /// [`OutboxError`] if the store has not given it until `stop`, or does not take it back.
     pub(super) async fn serve(
         self,
         outbox: Outbox,
         clock: Arc<dyn Clock>,
-        stop: watch::Receiver<bool>,
+        mut stop: watch::Receiver<bool>,
     ) -> Result<(), OutboxError> {
         let Self {
             settings,
@@ -86,7 +86,18 @@ impl Prepared {
             client,
         } = self;
         let inbox = Arc::new(Inbox::default());
-        let owned = outbox.own(&settings.key, Arc::clone(&inbox)).await?;
+        let owned = loop {
+            match outbox.own(&settings.key, Arc::clone(&inbox)).await {
+                Ok(owned) => break owned,
+                Err(error) if *stop.borrow() => return Err(error),
+                // A full disk, perhaps: what is received meanwhile must not wait for the next start.
+                Err(error) => {
+                    let destination = &settings.key;
+                    tracing::error!(%error, %destination, "cannot serve {destination}, trying again: {error}");
+                    tokio::time::timeout(STORE_PAUSE, stop.changed()).await.ok();
+                }
+            }
+        };
         let limits = Limits::new(settings.concurrency.get(), settings.rate);
         let health = Health::new(owned.down_since);
         let failing = usize::try_from(owned.failing).unwrap_or(usize::MAX);
@@ -371,3 +382,6 @@ fn unrenderable(error: RenderError) -> Outcome {
         detail: error.to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests;
