@@ -82,7 +82,8 @@ fn learns_by(member: &Member, format: Format) -> bool {
 
 /// Whether another shop is notified in this format, and this one has no URL that could ever learn of it.
 ///
-/// A shop that has such a URL, but is not sent everything there, misses things by choice.
+/// A shop that has such a URL, but is not sent everything there, misses things by choice; so does one that learns by
+/// none (`learns_by = []`).
 fn is_unreachable(member: &Member, format: Format, circle: &Circle) -> bool {
     let notified = |other: &Member| match format {
         Format::Form => other.notified_by_form,
@@ -92,7 +93,8 @@ fn is_unreachable(member: &Member, format: Format, circle: &Circle) -> bool {
         .members
         .iter()
         .any(|other| other.shop != member.shop && notified(other));
-    another_is_notified && member.event_url.is_none() && member.gateway_url(format).is_none()
+    let learns = member.learns_by_event || member.learns_by_form || member.learns_by_rest;
+    another_is_notified && learns && member.event_url.is_none() && member.gateway_url(format).is_none()
 }
 
 #[cfg(test)]

@@ -148,6 +148,18 @@ fn what_an_unreachable_shop_misses_waits_for_it() {
 }
 
 #[test]
+fn nothing_waits_for_a_shop_that_wants_to_learn_nothing() {
+    let lyon = Member {
+        learns_by_event: false,
+        learns_by_form: false,
+        learns_by_rest: false,
+        ..member(LYON, "rest")
+    };
+    let found = routed(&created(), &circle(vec![member(PARIS, "form"), lyon]));
+    assert_eq!(words(&found.into_keys()), [(PARIS, "form")]);
+}
+
+#[test]
 fn shop_is_unreachable_only_if_another_is_notified() {
     let quiet = |id, urls| Member {
         notified_by_form: false,
