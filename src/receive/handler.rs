@@ -3,7 +3,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use bytes::Bytes;
 
-use super::hourly::Hourly;
+use super::hourly::{Hourly, OnceAnHour};
 use super::refusals::{BodyShape, Refusal, Refusals};
 use super::request::Arrived;
 use super::respond::{Kept, ReceiveError};
@@ -14,8 +14,9 @@ use crate::verify::{Keyring, VerifyError};
 
 /// Form texts without `vads_hash` that are kept for an operator in an hour (design.md 5).
 const QUARANTINED_AN_HOUR: u32 = 100;
-/// Anybody can name an unknown shop, so the operators hear of one an hour.
-const UNKNOWN_SHOPS_AN_HOUR: u32 = 1;
+/// Anybody can name an unknown shop, so each is reported once an hour, and no more than these. One that a stranger names
+/// does not hide the one that the admin forgot.
+const UNKNOWN_SHOPS_AN_HOUR: usize = 100;
 
 /// Takes notifications in: verifies, routes and stores them, and remembers what it refused.
 #[derive(Debug)]
@@ -26,7 +27,7 @@ pub struct Intake {
     clock: Arc<dyn Clock>,
     refusals: Refusals,
     quarantined: Hourly,
-    unknown_shops: Hourly,
+    unknown_shops: OnceAnHour<(Option<String>, Format, Mode)>,
 }
 
 impl Intake {
@@ -38,7 +39,7 @@ impl Intake {
             clock,
             refusals: Refusals::default(),
             quarantined: Hourly::new(QUARANTINED_AN_HOUR),
-            unknown_shops: Hourly::new(UNKNOWN_SHOPS_AN_HOUR),
+            unknown_shops: OnceAnHour::new(UNKNOWN_SHOPS_AN_HOUR),
         }
     }
 
@@ -128,12 +129,16 @@ impl Intake {
         let VerifyError::UnknownShop { shop, mode, format, .. } = why else {
             return;
         };
-        if self.unknown_shops.take(self.clock.now()) {
+        // A text without a mode lacks a key for either.
+        let (format, mode) = (*format, mode.unwrap_or(Mode::Production));
+        if self
+            .unknown_shops
+            .is_new((shop.clone(), format, mode), self.clock.now())
+        {
             self.report(Trouble::UnknownShop {
                 site_id: shop.clone(),
-                format: *format,
-                // A text without a mode lacks a key for either.
-                mode: mode.unwrap_or(Mode::Production),
+                format,
+                mode,
             });
         }
     }

@@ -78,7 +78,9 @@ fn is_form(headers: &HeaderMap) -> bool {
     let essence = parts.next().unwrap_or_default();
     let utf8 = parts.all(|parameter| match parameter.split_once('=') {
         Some((name, value)) if name.trim().eq_ignore_ascii_case("charset") => {
-            value.trim().trim_matches('"').eq_ignore_ascii_case("utf-8")
+            // Not the registered name, but what some write.
+            let name = value.trim().trim_matches('"');
+            ["utf-8", "utf8"].iter().any(|utf8| name.eq_ignore_ascii_case(utf8))
         }
         Some(_) | None => true,
     });
@@ -149,6 +151,7 @@ mod tests {
             "Application/X-WWW-Form-Urlencoded",
             "application/x-www-form-urlencoded; charset=UTF-8",
             "application/x-www-form-urlencoded;charset=\"utf-8\" ; boundary=x",
+            "application/x-www-form-urlencoded; charset=utf8",
         ] {
             assert!(is_form(&headers(&[("content-type", read)])), "{read}");
         }

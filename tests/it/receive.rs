@@ -288,7 +288,7 @@ async fn notification_of_a_disabled_company_is_parked_and_reported() {
 }
 
 #[tokio::test]
-async fn unknown_shop_is_refused_and_reported_once_an_hour() {
+async fn unknown_shop_is_refused_and_each_is_reported_once_an_hour() {
     let receiver = TestReceiver::start(Settings::default()).await;
     let of = |shop: &str| post(&form(&[("vads_site_id", shop), ("vads_hash", "h")], KEY));
     let too_long = "9".repeat(21);
@@ -300,11 +300,13 @@ async fn unknown_shop_is_refused_and_reported_once_an_hour() {
         .await;
     let answer = receiver.assert_refused(&of(&too_long), 403, "KO-unknown-shop ").await;
     assert!(!answer.text.contains(&too_long));
-    let unknown = |shop| Trouble::unknown_shop(shop, Format::Form, Mode::Test);
-    assert_eq!(receiver.troubles(1).await, [unknown("99999999")]);
+    let unknown = |shop: &str| Trouble::unknown_shop(shop, Format::Form, Mode::Test);
+    receiver.send(&of("99999999")).await;
+    let of_this_hour = ["99999999", "88888888", &too_long];
+    assert_eq!(receiver.troubles(3).await, of_this_hour.map(unknown));
     receiver.clock.advance(Duration::from_secs(3600));
-    receiver.send(&of("77777777")).await;
-    assert_eq!(receiver.troubles(2).await, [unknown("99999999"), unknown("77777777")]);
+    receiver.send(&of("99999999")).await;
+    assert_eq!(receiver.troubles(4).await[3], unknown("99999999"));
 }
 
 #[tokio::test]
@@ -675,10 +677,13 @@ async fn tls_connect(
 
 /// The signed texts from public sources, with their keys, over the socket.
 #[tokio::test]
-async fn every_vector_gets_the_status_that_it_expects() {
+async fn every_vector_gets_the_status_that_it_expects_and_only_then_is_stored() {
     let receiver = TestReceiver::start(Settings::default()).await;
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/notifications");
-    for entry in std::fs::read_dir(folder).unwrap() {
+    let mut kept = Vec::new();
+    let files: Vec<_> = std::fs::read_dir(folder).unwrap().collect();
+    assert_eq!(files.len(), 13);
+    for entry in files {
         let file = entry.unwrap().path();
         let vector: serde_json::Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
         let (key, body) = (
@@ -702,5 +707,11 @@ async fn every_vector_gets_the_status_that_it_expects() {
             "{file:?}: {}",
             answer.text
         );
+        if answer.status == 200 {
+            kept.push(body.to_owned());
+        }
+        assert_eq!(receiver.stored("body"), kept, "{file:?}");
+        assert_eq!(receiver.stored("headers").len(), kept.len());
     }
+    assert_eq!(kept.len(), 6);
 }
