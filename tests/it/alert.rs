@@ -167,7 +167,7 @@ async fn operators_hear_of_a_trouble_at_most_once_an_hour() {
     assert_eq!(recipients(&first), [OPERATOR]);
     assert_eq!(
         header(&first[0], "subject"),
-        "[TEST] ipn-router: 1 notification of unknown shops refused"
+        "[TEST] ipn-router: notifications of 1 unknown shop refused"
     );
 
     story
@@ -185,7 +185,7 @@ async fn operators_hear_of_a_trouble_at_most_once_an_hour() {
     let second = server.takes(1).await;
     assert_eq!(
         header(&second[0], "subject"),
-        "[TEST] ipn-router: 2 notifications of unknown shops refused"
+        "[TEST] ipn-router: notifications of 2 unknown shops refused"
     );
     assert_sound(&second[0]);
     alert.stop().await;

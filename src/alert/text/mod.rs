@@ -68,6 +68,10 @@ impl Situation<'_> {
         let given_up = self.incident.given_up.count;
         let state = match step {
             Step::GaveUp(_) => format!("{url}: {} given up", count(given_up, "delivery", "deliveries")),
+            // It does answer: a subject that said "fails" would send on-call to the wrong place.
+            Step::Opened if self.incident.last_failure.symptom == Symptom::KoSignature => {
+                format!("{url} says that the signature is wrong")
+            }
             Step::Opened => format!("{url} fails, {} waiting", self.waiting.count),
             Step::Recovered if given_up > 0 => {
                 format!(
@@ -191,10 +195,17 @@ impl Situation<'_> {
             };
             let what = if refused { "refused" } else { "given up" };
             let again = format!(
-                "{when} the gateway send again what was {what}: {}. Every shop of the company gets it anew.",
+                "{when} the gateway send again what was {what}: {}. Every shop that was sent it before gets it anew.",
                 words::SEND_AGAIN
             );
             advice.push((again, None));
+            if self.incident.kinds.contains(&Kind::TokenCancelled) {
+                let by_hand = format!(
+                    "For a cancelled token there is no transaction to click: take its card out of {} by hand.",
+                    self.shop_name
+                );
+                advice.push((by_hand, None));
+            }
         }
         if advice.is_empty() {
             page.paragraph("Nothing: it is over.");

@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use super::Email;
 use super::layout::{Page, subject};
@@ -12,30 +12,34 @@ const LISTED: usize = 10;
 /// Returns the e-mail to the operators about troubles of one word ([`Trouble::word`]), oldest first.
 pub(in crate::alert) fn trouble_email(rows: &[&TroubleRow]) -> Email {
     let mut page = Page::default();
-    let what = match rows.first().map(|row| &row.trouble) {
+    let notifications = || number_of(rows.len(), "notification", "notifications");
+    let state = match rows.first().map(|row| &row.trouble) {
         Some(Trouble::Parked { .. }) => {
             parked(&mut page);
-            "with nowhere to go"
+            format!("{} with nowhere to go", notifications())
         }
         Some(Trouble::Quarantined { .. }) => {
             quarantined(&mut page);
-            "quarantined"
+            format!("{} quarantined", notifications())
         }
         Some(Trouble::UnknownShop { .. }) | None => {
             unknown_shop(&mut page, rows);
-            "of unknown shops refused"
+            let shops = number_of(unknown_shops(rows).len(), "unknown shop", "unknown shops");
+            format!("notifications of {shops} refused")
         }
     };
     the_notifications(&mut page, rows);
     let mut modes: Vec<&str> = rows.iter().map(|row| mode(&row.trouble).word()).collect();
     modes.sort_unstable();
     modes.dedup();
-    let number = u64::try_from(rows.len()).unwrap_or(u64::MAX);
-    let state = format!("{} {what}", count(number, "notification", "notifications"));
     Email {
         subject: subject(&modes.join(", "), &["ipn-router"], &state),
         text: page.finish(),
     }
+}
+
+fn number_of(number: usize, one: &str, more: &str) -> String {
+    count(u64::try_from(number).unwrap_or(u64::MAX), one, more)
 }
 
 fn mode(trouble: &Trouble) -> Mode {
@@ -53,7 +57,10 @@ fn parked(page: &mut Page) {
     page.heading("What it means");
     page.paragraph("The shops do not know what these notifications tell.");
     page.heading("What happens next by itself");
-    page.paragraph("Nothing, until the configuration is changed. You are told of more at most once an hour.");
+    page.paragraph(
+        "Nothing, until the configuration is changed. What waits for a disabled company goes out once it is enabled. \
+         You are told of more at most once an hour.",
+    );
     page.heading("What you can do now");
     page.step(
         1,
@@ -90,21 +97,14 @@ fn quarantined(page: &mut Page) {
 }
 
 fn unknown_shop(page: &mut Page, rows: &[&TroubleRow]) {
-    let mut shops: BTreeMap<(&str, Format, Mode), u64> = BTreeMap::new();
-    for row in rows {
-        if let Trouble::UnknownShop { site_id, format, mode } = &row.trouble {
-            let site_id = site_id.as_deref().unwrap_or("no shop id");
-            *shops.entry((site_id, *format, *mode)).or_default() += 1;
-        }
-    }
+    let shops = unknown_shops(rows);
     page.heading("What happened");
     page.paragraph(
         "Notifications were refused (403), because no key is configured for their shop in their format and mode. They \
          may come from the gateway or from a stranger: without a key nobody can tell.",
     );
-    for ((site_id, format, mode), number) in shops.iter().take(LISTED) {
-        let times = count(*number, "time", "times");
-        page.fact("Shop", &format!("{site_id}, {format}, {mode}: {times}"));
+    for (site_id, format, mode) in shops.iter().take(LISTED) {
+        page.fact("Shop", &format!("{site_id}, {format}, {mode}"));
     }
     if shops.len() > LISTED {
         page.paragraph(&format!("And {} more.", shops.len() - LISTED));
@@ -131,8 +131,20 @@ fn unknown_shop(page: &mut Page, rows: &[&TroubleRow]) {
     );
     page.step(
         3,
-        "If the shop is not yours, find out who calls: the address is in the log of the proxy in front.",
+        "If the shop is not yours, find out who calls: the address is in the router's log, after \"refused a call \
+         from\".",
     );
+}
+
+/// Each once: they are reported once an hour, however many notifications come.
+fn unknown_shops<'a>(rows: &[&'a TroubleRow]) -> BTreeSet<(&'a str, Format, Mode)> {
+    let shop = |row: &&'a TroubleRow| match &row.trouble {
+        Trouble::UnknownShop { site_id, format, mode } => {
+            Some((site_id.as_deref().unwrap_or("no shop id"), *format, *mode))
+        }
+        Trouble::Parked { .. } | Trouble::Quarantined { .. } => None,
+    };
+    rows.iter().filter_map(shop).collect()
 }
 
 fn the_notifications(page: &mut Page, rows: &[&TroubleRow]) {
