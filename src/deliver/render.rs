@@ -35,6 +35,8 @@ const OURSELVES: HeaderValue = HeaderValue::from_static(concat!("ipn-router/", e
 /// Why a notification cannot be sent to a destination; trying again does not help.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum RenderError {
+    #[error("the body was kept for as long as it may be, and is deleted")]
+    BodyDeleted,
     #[error("no {0} key of this shop is configured here, so nothing can be signed for it")]
     NoKey(Format),
     #[error("the notification has no event")]
@@ -127,6 +129,10 @@ impl Renderer {
     }
 
     fn body(&self, stored: &StoredNotification) -> Result<Bytes, RenderError> {
+        // What was verified was not empty; a shop must not get what is left of it.
+        if stored.body.is_empty() {
+            return Err(RenderError::BodyDeleted);
+        }
         match self.rendition {
             Rendition::AsReceived(_) => Ok(stored.body.clone()),
             Rendition::Event => event(stored),

@@ -285,6 +285,10 @@ fn what_cannot_be_rendered_is_said() {
     without_event.event = None;
     assert_eq!(why(Rendition::Event, &without_event), RenderError::NoEvent);
     let damaged = stored(Format::Form, "vads_a=1&vads_a=2");
+    for rendition in Rendition::ALL {
+        assert_eq!(why(rendition, &stored(Format::Form, "")), RenderError::BodyDeleted);
+    }
+
     let unreadable = RenderError::Unreadable(Malformed::RepeatedField);
     assert_eq!(why(Rendition::ReSigned(Format::Form), &damaged), unreadable);
 }
