@@ -47,6 +47,11 @@ pub(super) fn run(file: &Path, options: &Options) -> anyhow::Result<ExitCode> {
     }
     let listen = loaded.config.receiver.listen;
     let path = loaded.config.receiver.path.clone();
+    let scheme = if loaded.config.receiver.tls.is_some() {
+        "https"
+    } else {
+        "http"
+    };
     let (shops, destinations) = (loaded.shops, loaded.config.destinations.len());
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let app = App::build(loaded.config, &clock)?;
@@ -61,7 +66,7 @@ pub(super) fn run(file: &Path, options: &Options) -> anyhow::Result<ExitCode> {
         let address = listener.local_addr().context("cannot listen")?;
         let shutdown = shutdown_signal()?;
         tracing::info!(%address, path, shops, destinations,
-            "listening on http://{address}{path} for {shops} shops with {destinations} destinations");
+            "listening on {scheme}://{address}{path} for {shops} shops with {destinations} destinations");
         app.run(listener, shutdown).await?;
         tracing::info!("stopped");
         Ok(ExitCode::SUCCESS)

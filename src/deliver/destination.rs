@@ -1,11 +1,12 @@
 //! The owner of one destination: a few slots that share a schedule, each with a connection of its own.
 
+use std::panic::resume_unwind;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 
 use super::schedule::{Ended, Job, Limits, Question, Schedule, Step};
@@ -125,8 +126,9 @@ impl Prepared {
             running.spawn(Arc::clone(&destination).slot(stop.clone()));
         }
         while let Some(ended) = running.join_next().await {
-            if let Err(error) = ended {
-                tracing::error!(%error, destination = %destination.settings.key, "a delivery slot has failed: {error}");
+            if let Err(panic) = ended.map_err(JoinError::into_panic) {
+                // What it held of the schedule is lost; a new start knows everything from the store.
+                resume_unwind(panic);
             }
         }
         destination.outbox.release(destination.lease).await
@@ -178,7 +180,15 @@ impl Destination {
                 return Turn::Wait(Some(at));
             }
             state.retry_refused_at = None;
-            return Turn::Record(std::mem::take(&mut state.refused));
+            let mut refused = std::mem::take(&mut state.refused);
+            for record in &mut refused {
+                // Later records may have been written meanwhile: what they said of the destination must stay.
+                if record.incident.is_some() {
+                    record.incident = state.incident.clone();
+                }
+                record.down_since = state.schedule.down_since();
+            }
+            return Turn::Record(refused);
         }
         let step = state.schedule.next(now);
         self.inbox.behind_with(state.schedule.behind(now));

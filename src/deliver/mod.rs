@@ -81,7 +81,8 @@ impl Delivery {
         })
     }
 
-    /// Delivers until `stop` says true, then lets running attempts end.
+    /// Delivers until `stop` says true, then lets running attempts end. Returns earlier only after a panic, which the
+    /// process should not outlive.
     pub async fn run(self, stop: watch::Receiver<bool>) {
         let mut served = JoinSet::new();
         for destination in self.destinations {
@@ -91,7 +92,10 @@ impl Delivery {
             match ended {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => tracing::error!(%error, "a destination is not served: {error}"),
-                Err(error) => tracing::error!(%error, "serving a destination has failed: {error}"),
+                Err(error) => {
+                    tracing::error!(%error, "serving a destination has failed, stopping: {error}");
+                    return;
+                }
             }
         }
     }

@@ -163,7 +163,8 @@ impl Ledger {
                  WHERE destination = ? AND closed_at IS NULL",
             )?
             .execute((&facts, closed_at, destination))?;
-        if changed == 0 {
+        // One that has ended before it could be written is not worth telling of.
+        if changed == 0 && closed_at.is_none() {
             self.connection
                 .prepare_cached("INSERT INTO incidents(destination, opened_at, closed_at, facts) VALUES (?, ?, ?, ?)")?
                 .execute((destination, now.as_millisecond(), closed_at, &facts))?;
