@@ -120,3 +120,10 @@ impl Store {
         }
     }
 }
+
+/// Whoever forgets to close it, or is ended by a panic, leaves no thread behind, and no lock.
+impl Drop for Store {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
