@@ -83,7 +83,7 @@ impl Delivery {
 
     /// Delivers until `stop` says true, then lets running attempts end. Returns earlier only after a panic, which the
     /// process should not outlive.
-    pub async fn run(self, stop: watch::Receiver<bool>) {
+    pub async fn run(self, mut stop: watch::Receiver<bool>) {
         let mut served = JoinSet::new();
         for destination in self.destinations {
             served.spawn(destination.serve(self.outbox.clone(), Arc::clone(&self.clock), stop.clone()));
@@ -98,5 +98,7 @@ impl Delivery {
                 }
             }
         }
+        // With every shop switched off there is nothing to serve, and that is no reason to end.
+        stop.wait_for(|stop| *stop).await.ok();
     }
 }
