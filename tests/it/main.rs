@@ -1,7 +1,11 @@
 //! Tests over real sockets and files, and with software that is not ours.
 
 mod alert;
+mod deliver;
 mod demo;
+mod fanout;
 mod outside;
 mod receive;
+mod restart;
 mod send;
+mod support;

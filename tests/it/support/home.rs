@@ -1,0 +1,54 @@
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::net::SocketAddr;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::PathBuf;
+
+use rusqlite::Connection;
+use tempfile::TempDir;
+
+use super::acme;
+
+/// Where a router lives: its configuration, its secrets and its store, in a folder that goes with it.
+pub(crate) struct Home {
+    folder: TempDir,
+}
+
+impl Home {
+    pub(crate) fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, secret) in acme::secrets() {
+            let path = folder.path().join(name);
+            let mut options = OpenOptions::new();
+            let mut file = options.write(true).create_new(true).mode(0o600).open(path).unwrap();
+            file.write_all(secret.as_bytes()).unwrap();
+        }
+        Self { folder }
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Writes the configuration: where it listens and stores, and `toml`.
+    pub(crate) fn configure(&self, listen: SocketAddr, store: &str, toml: &str) -> PathBuf {
+        let path = self.path("ipn-router.toml");
+        let head = format!("[receiver]\nlisten = \"{listen}\"\n[store]\nurl = \"sqlite:{store}\"\n");
+        fs::write(&path, head + toml).unwrap();
+        path
+    }
+
+    /// The store, to look at.
+    pub(crate) fn store(&self) -> Connection {
+        Connection::open(self.path("outbox.db")).unwrap()
+    }
+
+    /// One number of the store.
+    pub(crate) fn number(&self, sql: &str) -> i64 {
+        self.store().query_row(sql, [], |row| row.get(0)).unwrap()
+    }
+
+    pub(crate) fn open_deliveries(&self) -> i64 {
+        self.number("SELECT count(*) FROM deliveries WHERE state = 0")
+    }
+}

@@ -1,0 +1,37 @@
+//! The world around the router: a gateway that signs, a company whose shops are servers that do as they are told, and
+//! the router itself, in this process or as a child that can be killed. Each cleans up when it is dropped.
+
+mod acme;
+mod daemon;
+mod gateway;
+mod home;
+mod port;
+mod router;
+mod shop;
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+pub(crate) use acme::{Acme, EVENT_SECRET, LYON, NICE, PARIS, form_key, rest_password};
+pub(crate) use daemon::TestDaemon;
+pub(crate) use gateway::{Form, Gateway, Reply, Unanswered, rest};
+pub(crate) use home::Home;
+pub(crate) use port::Port;
+pub(crate) use router::TestRouter;
+pub(crate) use shop::{Answer, Call, FakeShop};
+
+/// Long enough for a slow machine; a test that waits this long has failed.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Looks again and again until there is something to see.
+pub(crate) async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(seen) = look().await {
+            return seen;
+        }
+        assert!(Instant::now() < deadline, "waited in vain: {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}

@@ -1,0 +1,113 @@
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use ipn_router::app::App;
+use ipn_router::config;
+use ipn_router::domain::{Clock, SystemClock};
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+
+use super::{Gateway, Home, eventually};
+
+/// The router in this process, on a thread and a port of its own. Dropped, it crashes.
+pub(crate) struct TestRouter {
+    home: Option<Home>,
+    address: SocketAddr,
+    /// Asks it to stop.
+    stop: Option<oneshot::Sender<()>>,
+    /// Dropped, it ends at once.
+    life: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl TestRouter {
+    pub(crate) async fn start(toml: &str) -> Self {
+        Self::start_at(Home::new(), toml).await
+    }
+
+    /// Starts where another one has lived.
+    pub(crate) async fn start_at(home: Home, toml: &str) -> Self {
+        let path = home.configure(([127, 0, 0, 1], 0).into(), "outbox.db", toml);
+        let config = match config::load(&path) {
+            Ok(loaded) => loaded.config,
+            Err(diagnostics) => {
+                let lines: Vec<_> = diagnostics.iter().map(config::Diagnostic::to_line).collect();
+                panic!("{lines:#?}");
+            }
+        };
+        let (tell_address, address) = oneshot::channel();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let (life, mut death) = oneshot::channel::<()>();
+        let thread = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_multi_thread()
+                .worker_threads(2)
+                .enable_all()
+                .build()
+                .unwrap();
+            runtime.block_on(async {
+                let listener = TcpListener::bind(config.receiver.listen).await.unwrap();
+                let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+                let app = App::build(config, &clock).unwrap();
+                tell_address.send(listener.local_addr().unwrap()).unwrap();
+                tokio::select! {
+                    ended = app.run(listener, async { stopped.await.unwrap() }) => ended.unwrap(),
+                    _ = &mut death => {}
+                }
+            });
+        });
+        Self {
+            home: Some(home),
+            address: address.await.unwrap(),
+            stop: Some(stop),
+            life: Some(life),
+            thread: Some(thread),
+        }
+    }
+
+    pub(crate) fn gateway(&self) -> Gateway {
+        Gateway::new(self.address)
+    }
+
+    pub(crate) fn home(&self) -> &Home {
+        self.home.as_ref().unwrap()
+    }
+
+    /// Returns once every delivery that was accepted has ended.
+    pub(crate) async fn delivers_everything(&self) {
+        eventually("everything is delivered", async || {
+            (self.home().open_deliveries() == 0).then_some(())
+        })
+        .await;
+    }
+
+    /// Stops it as an admin would.
+    pub(crate) async fn stop(mut self) -> Home {
+        self.stop.take().unwrap().send(()).unwrap();
+        let thread = self.thread.take().unwrap();
+        tokio::task::spawn_blocking(|| thread.join().unwrap()).await.unwrap();
+        self.home.take().unwrap()
+    }
+
+    /// Ends it at once, in the middle of whatever it does.
+    pub(crate) fn crash(mut self) -> Home {
+        self.end();
+        self.home.take().unwrap()
+    }
+
+    fn end(&mut self) {
+        drop(self.life.take());
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+            && !std::thread::panicking()
+        {
+            panic!("the router has failed");
+        }
+    }
+}
+
+impl Drop for TestRouter {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
