@@ -107,12 +107,11 @@ impl Queue {
 
     /// Lets nobody in any more and returns what had waited.
     fn shut(&self) -> Waiting {
-        let mut waiting = self.lock();
-        waiting.closed = true;
-        Waiting {
+        let shut = Waiting {
             closed: true,
-            ..std::mem::take(&mut *waiting)
-        }
+            ..Waiting::default()
+        };
+        std::mem::replace(&mut *self.lock(), shut)
     }
 
     fn lock(&self) -> MutexGuard<'_, Waiting> {
