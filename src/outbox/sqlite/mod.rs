@@ -30,7 +30,7 @@ pub(super) use writer::{Queue, Task};
 use super::OutboxError;
 use super::cache::Cache;
 use checkpoint::Checkpointer;
-use writer::Ledger;
+use writer::{GiveUp, Ledger};
 
 type Question = Box<dyn FnOnce(&Connection) + Send>;
 
@@ -53,12 +53,15 @@ impl Store {
         let opened = open::open(path)?;
         let queue = Arc::new(Queue::new(path.to_owned()));
         let (ask, questions) = mpsc::channel::<Question>();
-        let (checkpointer, copying) = Checkpointer::start(opened.checkpointer)?;
+        let give_up = GiveUp {
+            queue: Arc::clone(&queue),
+            failed,
+        };
+        let (checkpointer, copying) = Checkpointer::start(opened.checkpointer, give_up.clone())?;
         let ledger = Ledger::new(opened.writer, opened.lock, checkpointer, alert_changed, cache)?;
-        let writer = std::thread::Builder::new().name("outbox-writer".into()).spawn({
-            let queue = Arc::clone(&queue);
-            move || writer::run(ledger, &queue, &failed)
-        })?;
+        let writer = std::thread::Builder::new()
+            .name("outbox-writer".into())
+            .spawn(move || writer::run(ledger, &give_up))?;
         let reader = opened.reader;
         let reader = std::thread::Builder::new()
             .name("outbox-reader".into())

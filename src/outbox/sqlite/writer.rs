@@ -193,7 +193,9 @@ impl Ledger {
         cache: Arc<Cache>,
     ) -> rusqlite::Result<Self> {
         connection.wal_hook(Some(move |wal: &mut Wal, frames: c_int| {
-            checkpointer.after_commit(wal, u32::try_from(frames).unwrap_or(0))
+            checkpointer.after_commit(wal, u32::try_from(frames).unwrap_or(0));
+            // An error here would be taken for the commit's.
+            Ok(())
         }))?;
         let next_notification =
             connection.query_row("SELECT coalesce(max(id), 0) + 1 FROM notifications", [], |row| {
@@ -258,10 +260,25 @@ impl Ledger {
     }
 }
 
+/// Ends all writing: after a failed sync nobody knows what is on the disk, and a new start finds out (design.md 7).
+#[derive(Clone)]
+pub(super) struct GiveUp {
+    pub(super) queue: Arc<Queue>,
+    pub(super) failed: watch::Sender<Option<String>>,
+}
+
+impl GiveUp {
+    pub(super) fn because(&self, error: &rusqlite::Error) {
+        self.queue.shut().refuse(&OutboxError::Failed(error.to_string()));
+        self.failed.send_replace(Some(error.to_string()));
+    }
+}
+
 /// Writes group after group until the queue is closed and empty, or the store fails.
-pub(super) fn run(mut ledger: Ledger, queue: &Queue, failed: &watch::Sender<Option<String>>) {
+pub(super) fn run(mut ledger: Ledger, give_up: &GiveUp) {
     let mut looked_at_disk = None::<Instant>;
     let mut full = false;
+    let queue = &give_up.queue;
     while let Some(mut group) = queue.next_group() {
         if !group.accepts.is_empty() && looked_at_disk.is_none_or(|at| at.elapsed() > Duration::from_secs(1)) {
             looked_at_disk = Some(Instant::now());
@@ -287,10 +304,8 @@ pub(super) fn run(mut ledger: Ledger, queue: &Queue, failed: &watch::Sender<Opti
                 };
                 tracing::error!(%error, "cannot write to the store: {error}");
                 group.refuse(&why);
-                // After a failed sync nobody knows what is on the disk: a new start finds out (design.md 7).
                 if is_fatal(&error) || ledger.roll_back().is_err() {
-                    queue.shut().refuse(&why);
-                    failed.send_replace(Some(error.to_string()));
+                    give_up.because(&error);
                     return;
                 }
             }
@@ -302,7 +317,7 @@ fn is_full(error: &rusqlite::Error) -> bool {
     error.sqlite_error_code() == Some(ErrorCode::DiskFull)
 }
 
-fn is_fatal(error: &rusqlite::Error) -> bool {
+pub(super) fn is_fatal(error: &rusqlite::Error) -> bool {
     matches!(
         error.sqlite_error_code(),
         Some(
