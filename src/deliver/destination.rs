@@ -74,7 +74,7 @@ impl Prepared {
     ///
     /// # Errors
     ///
-    /// [`OutboxError`] if the store has not given it until `stop`, or does not take it back.
+    /// [`OutboxError`] if the store has not given it until `stop`.
     pub(super) async fn serve(
         self,
         outbox: Outbox,
@@ -131,7 +131,11 @@ impl Prepared {
                 resume_unwind(panic);
             }
         }
-        destination.outbox.release(destination.lease).await
+        if let Err(error) = destination.outbox.release(destination.lease).await {
+            // The next owner takes it over all the same.
+            tracing::debug!(%error, destination = %destination.settings.key, "not given back: {error}");
+        }
+        Ok(())
     }
 }
 
