@@ -291,10 +291,7 @@ async fn start(company: &str) -> (Acme, TestRouter) {
 
 /// Concerns Paris alone.
 fn payment(token: &str) -> String {
-    Form::token_created_with_payment(PARIS, token, "order-1")
-        .with("vads_page_action", "PAYMENT")
-        .with("vads_identifier_status", "")
-        .signed()
+    Form::payment(PARIS, token, "order-1").signed()
 }
 
 /// Concerns every shop.

@@ -95,9 +95,7 @@ async fn payment_of_an_order_never_reaches_another_shops_plugin() {
 #[tokio::test]
 async fn payment_by_token_stays_with_its_shop() {
     let (acme, router) = start().await;
-    let payment = Form::token_created_with_payment(PARIS, "token-1", "order-7")
-        .with("vads_page_action", "PAYMENT")
-        .with("vads_identifier_status", "");
+    let payment = Form::payment(PARIS, "token-1", "order-7");
     router.gateway().sends(&payment.signed()).await;
     router.delivers_everything().await;
     assert_eq!(acme.paris.gets_one("/test/form").await.body, payment.signed());

@@ -4,6 +4,7 @@ mod alert;
 mod deliver;
 mod demo;
 mod fanout;
+mod outbox;
 mod outside;
 mod receive;
 mod restart;

@@ -40,6 +40,11 @@ impl TestDaemon {
         daemon
     }
 
+    /// From the next start on it runs as it is.
+    pub(crate) fn without_wrapper(&mut self) {
+        self.wrapper.clear();
+    }
+
     /// Returns once it listens.
     pub(crate) async fn start_again(&mut self) {
         assert!(self.child.is_none(), "it runs");

@@ -139,6 +139,13 @@ impl Form {
             .with("vads_order_id", order)
     }
 
+    /// An order paid with a token: it concerns that shop alone.
+    pub(crate) fn payment(shop: &str, token: &str, order: &str) -> Self {
+        Self::token_created_with_payment(shop, token, order)
+            .with("vads_page_action", "PAYMENT")
+            .with("vads_identifier_status", "")
+    }
+
     /// With another value of a field.
     pub(crate) fn with(mut self, name: &'static str, value: &str) -> Self {
         self.fields.retain(|(other, _)| *other != name);

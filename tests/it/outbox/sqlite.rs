@@ -1,0 +1,224 @@
+//! What only SQLite has: one file and its log, on a disk that can be full or broken.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::PathBuf;
+
+use rusqlite::Connection;
+
+use super::*;
+use crate::support::{Acme, Form, Home, TestDaemon};
+
+const RETRY_DELAYS: &str = r#"retry_delays = ["200ms", "400ms", "800ms", "1600ms", "3200ms"]"#;
+
+#[tokio::test]
+async fn log_is_copied_back_while_commits_go_on_and_the_file_stays_whole() {
+    const BODY: usize = 60 * 1024;
+    const COUNT: usize = 5_000;
+    let store = TestStore::new();
+    let outbox = store.open();
+    let body = Bytes::from(vec![b'a'; BODY]);
+    let mut accepts = JoinSet::new();
+    for task in 0..16 {
+        let (outbox, body) = (outbox.clone(), body.clone());
+        accepts.spawn(async move {
+            for n in 0..COUNT / 16 {
+                let name = format!("{task}-{n}");
+                let routed = Routed {
+                    body: body.clone(),
+                    ..notification(&name, &name)
+                };
+                assert_eq!(outbox.accept(routed).await.unwrap(), Accepted::Stored);
+            }
+        });
+    }
+    accepts.join_all().await;
+    // Nobody has shortened it: this is the longest that it ever was.
+    let log = fs::metadata(store.folder.path().join("outbox.db-wal")).unwrap().len();
+    assert!(log < (BODY * COUNT * 2 / 3) as u64, "the log has {log} bytes");
+    outbox.close();
+    assert_eq!(integrity(&Connection::open(store.settings().path).unwrap()), "ok");
+}
+
+#[tokio::test]
+async fn nearly_full_disk_refuses_newcomers_and_everything_else_goes_on() {
+    let (mut acme, daemon) = on_a_small_disk().await;
+    let disk = Disk::of(&daemon);
+    let mut gateway = daemon.gateway();
+    acme.paris.down().await;
+    gateway.sends(&payment("early")).await;
+
+    let filler = disk.fill(100 * 1024 * 1024);
+    let late = payment("late");
+    let refusal = eventually("the disk is full", async || {
+        let reply = gateway.tries(&late).await.unwrap();
+        (reply.status == 503).then_some(reply)
+    })
+    .await;
+    assert!(refusal.text.starts_with("KO-not-stored "), "{}", refusal.text);
+    let others = disk.number("SELECT count(*) FROM notifications WHERE token NOT IN ('early', 'late')");
+    assert_eq!(others, 0);
+    acme.paris.up();
+    eventually("what was accepted is delivered", async || {
+        let delivered = "SELECT count(*) FROM deliveries JOIN notifications ON id = notification
+            WHERE state = 1 AND token = 'early'";
+        (disk.number(delivered) == 1).then_some(())
+    })
+    .await;
+
+    fs::remove_file(filler).unwrap();
+    let next = payment("next");
+    eventually("there is room again", async || {
+        gateway.tries(&next).await.unwrap().is_stored().then_some(())
+    })
+    .await;
+    eventually("it is delivered", async || {
+        (disk.number("SELECT count(*) FROM deliveries WHERE state = 0") == 0).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn result_that_finds_no_room_is_recorded_later_and_the_shop_is_not_called_again() {
+    let (mut acme, daemon) = on_a_small_disk().await;
+    let disk = Disk::of(&daemon);
+    acme.paris.down().await;
+    daemon.gateway().sends(&payment("token-1")).await;
+    let filler = disk.fill(u64::MAX);
+    acme.paris.up();
+    let call = acme.paris.gets_one("/test/form").await;
+    eventually("the result finds no room", async || {
+        daemon.log().contains("cannot record an attempt").then_some(())
+    })
+    .await;
+    assert_eq!(disk.number("SELECT count(*) FROM deliveries WHERE state = 0"), 1);
+
+    fs::remove_file(filler).unwrap();
+    eventually("it is recorded", async || {
+        (disk.number("SELECT count(*) FROM deliveries WHERE state = 1") == 1).then_some(())
+    })
+    .await;
+    assert_eq!(acme.paris.calls().len(), 1);
+    let attempts = disk.number("SELECT max(n) FROM attempts").to_string();
+    assert_eq!(call.header("ipn-router-attempt"), attempts);
+    assert_eq!(integrity(&disk.store().1), "ok");
+}
+
+#[tokio::test]
+async fn daemon_ends_when_a_commit_fails_and_the_next_start_finds_what_holds() {
+    let log = until_files_are_too_long(2 * 1024, 0).await;
+    assert!(log.contains("cannot write to the store"), "{log}");
+}
+
+#[tokio::test]
+async fn daemon_ends_when_copying_the_log_back_fails() {
+    // The log starts anew each time that it is copied back, at 16 MiB; the file grows.
+    let log = until_files_are_too_long(32 * 1024, 50_000).await;
+    assert!(log.contains("cannot copy the store's log back"), "{log}");
+}
+
+/// Writes beyond this length of a file fail, as on a broken disk. Sends bodies of about this length until the daemon
+/// ends, starts it without the limit, and finds everything that was acknowledged; returns what it logged.
+async fn until_files_are_too_long(kib: u32, body: usize) -> String {
+    let acme = Acme::open();
+    let limit = format!("trap '' XFSZ; ulimit -f {kib}; exec \"$@\"");
+    let wrapper = ["bash", "-c", &limit, "bash"];
+    let mut daemon = TestDaemon::start_wrapped(Home::new(), "outbox.db", &wrapper, &acme.toml("")).await;
+    let mut gateway = daemon.gateway();
+    let padding = "a".repeat(body);
+    let mut acknowledged = 0;
+    let unanswered = loop {
+        let payment = Form::payment(PARIS, &format!("token-{acknowledged}"), "order-1");
+        let body = payment.with("vads_ext_info_padding", &padding).signed();
+        match gateway.tries(&body).await {
+            Ok(reply) if reply.is_stored() => acknowledged += 1,
+            Ok(reply) => assert_eq!(reply.status, 503, "{reply:?}"),
+            Err(_) => break body,
+        }
+    };
+    assert_eq!(daemon.ends().await.code(), Some(1), "{}", daemon.log());
+    let log = daemon.log();
+    assert!(log.contains("the store has failed"), "{log}");
+    assert!(acknowledged > 10);
+
+    daemon.without_wrapper();
+    daemon.start_again().await;
+    let reply = daemon.gateway().tries(&unanswered).await.unwrap();
+    assert!(reply.is_stored() || reply.is_duplicate(), "{reply:?}");
+    let home = &daemon.home;
+    eventually("everything is delivered", async || {
+        (home.open_deliveries() == 0).then_some(())
+    })
+    .await;
+    assert!(home.number("SELECT count(*) FROM deliveries WHERE state = 1") > acknowledged);
+    assert_eq!(integrity(&home.store()), "ok");
+    log
+}
+
+/// The daemon with its store on a disk of 320 MiB, of which it wants to keep 256 MiB free.
+async fn on_a_small_disk() -> (Acme, TestDaemon) {
+    const MOUNT: &str = "mount -t tmpfs -o size=320m small-disk \"$1\" && shift && exec \"$@\"
+        echo 'this test mounts a small disk: run it as root, or where user namespaces are allowed' >&2; exit 1";
+    let acme = Acme::open();
+    let home = Home::new();
+    let disk = home.path("disk");
+    fs::create_dir(&disk).unwrap();
+    // In a namespace of its own, so that the mount ends with the daemon.
+    let mut wrapper = vec!["unshare", "--mount"];
+    if !rustix::process::geteuid().is_root() {
+        wrapper.push("--map-root-user");
+    }
+    wrapper.extend(["sh", "-c", MOUNT, "sh", disk.to_str().unwrap()]);
+    let daemon = TestDaemon::start_wrapped(home, "disk/outbox.db", &wrapper, &acme.toml(RETRY_DELAYS)).await;
+    (acme, daemon)
+}
+
+/// The daemon's disk, seen from here.
+struct Disk {
+    root: PathBuf,
+}
+
+impl Disk {
+    fn of(daemon: &TestDaemon) -> Self {
+        let inside = daemon.home.path("disk");
+        let root = PathBuf::from(format!("/proc/{}/root", daemon.process()));
+        Self {
+            root: root.join(inside.strip_prefix("/").unwrap()),
+        }
+    }
+
+    /// Writes a file of so many bytes, or until nothing more fits.
+    fn fill(&self, bytes: u64) -> PathBuf {
+        let path = self.root.join("filler");
+        let mut file = File::create(&path).unwrap();
+        let zeros = vec![0; 4096];
+        let mut written = 0;
+        while written < bytes && file.write_all(&zeros).is_ok() {
+            written += 4096;
+        }
+        path
+    }
+
+    /// The store as it is now: a copy, for SQLite would look for the file on our side of the mount.
+    fn store(&self) -> (TempDir, Connection) {
+        let copy = tempfile::tempdir().unwrap();
+        for name in ["outbox.db", "outbox.db-wal"] {
+            fs::copy(self.root.join(name), copy.path().join(name)).unwrap();
+        }
+        let store = Connection::open(copy.path().join("outbox.db")).unwrap();
+        (copy, store)
+    }
+
+    fn number(&self, sql: &str) -> i64 {
+        self.store().1.query_row(sql, [], |row| row.get(0)).unwrap()
+    }
+}
+
+/// Concerns Paris alone.
+fn payment(token: &str) -> String {
+    Form::payment(PARIS, token, "order-1").signed()
+}
+
+fn integrity(store: &Connection) -> String {
+    store.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap()
+}
