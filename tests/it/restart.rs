@@ -11,7 +11,7 @@ use std::time::Duration;
 use ipn_router::domain::NotificationId;
 use tokio::task::JoinSet;
 
-use crate::support::{Acme, Answer, FakeShop, Form, Gateway, LYON, NICE, PARIS, TestDaemon, eventually};
+use crate::support::{Acme, Answer, FakeShop, Form, Gateway, LYON, NICE, PARIS, TestDaemon};
 
 /// Kills; `IPN_ROUTER_KILL_ROUNDS` makes it a longer soak.
 const ROUNDS: usize = 20;
@@ -22,6 +22,10 @@ const CONNECTIONS: usize = 16;
 const REFUSES_EVERY: u64 = 20;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[expect(
+    clippy::print_stdout,
+    reason = "shown if the test fails, and to whoever asks for a longer run"
+)]
 async fn what_was_acknowledged_is_delivered_whenever_it_is_killed() {
     let rounds = std::env::var("IPN_ROUTER_KILL_ROUNDS").map_or(ROUNDS, |rounds| rounds.parse().unwrap());
     let seed = fastrand::u64(..);
@@ -55,11 +59,7 @@ async fn what_was_acknowledged_is_delivered_whenever_it_is_killed() {
     assert!(books.answered_late > 0, "no kill fell between a commit and its answer");
     assert!(acknowledged > 10 * rounds, "that is no load");
 
-    let home = &daemon.home;
-    eventually("everything is delivered", async || {
-        (home.open_deliveries() == 0).then_some(())
-    })
-    .await;
+    daemon.delivers_everything().await;
     daemon.terminate().await;
     let home = &daemon.home;
     for (shop, path, destination) in [

@@ -1,5 +1,4 @@
 use std::fs::{self, File};
-use std::net::SocketAddr;
 use std::process::{ExitStatus, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -81,16 +80,21 @@ impl TestDaemon {
         self.child = Some(child);
     }
 
-    pub(crate) fn address(&self) -> SocketAddr {
-        self.port.address()
-    }
-
     pub(crate) fn gateway(&self) -> Gateway {
         Gateway::new(self.port.address())
     }
 
     pub(crate) fn process(&self) -> u32 {
         self.child.as_ref().unwrap().id().unwrap()
+    }
+
+    /// Returns once every delivery that was accepted has ended.
+    pub(crate) async fn delivers_everything(&self) {
+        let delivered = eventually("delivered", async || (self.home.open_deliveries() == 0).then_some(()));
+        // Its log tells more than that it was in vain.
+        if timeout(PATIENCE / 2, delivered).await.is_err() {
+            panic!("{} deliveries wait\n{}", self.home.open_deliveries(), self.log());
+        }
     }
 
     /// kill -9.

@@ -1,6 +1,8 @@
 //! The world around the router: a gateway that signs, a company whose shops are servers that do as they are told, and
 //! the router itself, in this process or as a child that can be killed. Each cleans up when it is dropped.
 
+#![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
+
 mod acme;
 mod daemon;
 mod gateway;
@@ -15,7 +17,7 @@ use tokio::time::Instant;
 
 pub(crate) use acme::{Acme, EVENT_SECRET, LYON, NICE, PARIS, form_key, rest_password};
 pub(crate) use daemon::TestDaemon;
-pub(crate) use gateway::{Form, Gateway, Reply, Unanswered, rest};
+pub(crate) use gateway::{Form, Gateway, rest};
 pub(crate) use home::Home;
 pub(crate) use port::Port;
 pub(crate) use router::TestRouter;
