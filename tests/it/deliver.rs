@@ -44,7 +44,7 @@ async fn shop_that_is_down_gets_it_once_it_is_up() {
 
 #[tokio::test]
 async fn lane_waits_in_order_while_others_go_on() {
-    let (acme, router) = start(r#"retry_delays = ["1s", "2s"]"#).await;
+    let (acme, router) = start(r#"retry_delays = ["2s", "3s"]"#).await;
     acme.paris.answers_first([Answer::status(503)]);
     let mut gateway = router.gateway();
     let mut sent = vec![gateway.sends(&payment("token-1")).await.to_string()];

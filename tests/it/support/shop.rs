@@ -11,6 +11,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
+use tokio::sync::Notify;
 use tokio::task::{JoinHandle, JoinSet};
 
 use super::{Port, eventually};
@@ -34,6 +35,8 @@ struct State {
 pub(crate) enum Answer {
     /// Never answers; the caller has to lose patience.
     Hang,
+    /// Takes it once it is told to.
+    Held(Arc<Notify>),
     Reply {
         status: u16,
         headers: Vec<(&'static str, String)>,
@@ -220,6 +223,10 @@ async fn answer(request: Request<Incoming>, state: Arc<Mutex<State>>) -> Result<
     };
     match answer {
         Answer::Hang => match std::future::pending::<Infallible>().await {},
+        Answer::Held(release) => {
+            release.notified().await;
+            Ok(Response::default())
+        }
         Answer::Reply { status, headers, text } => {
             let mut response = Response::builder().status(status);
             for (name, value) in headers {
