@@ -7,14 +7,18 @@ use lettre::message::Mailbox;
 use super::codes;
 use super::diagnostics::{Problem, Problems};
 use super::reader::Value;
-use super::values::any_text;
+use super::values::{Expected, any_text};
 
 const ONE: &str = "\"oncall@acme.example\"";
+const MAILBOX: Expected = Expected {
+    what: "one e-mail address in quotes",
+    examples: ONE,
+};
 const SEVERAL: &str = "\"oncall@acme.example; payments@acme.example\"";
 
 /// One address.
 pub(super) fn mailbox(value: &Value<'_>, problems: &mut Problems) -> Option<Mailbox> {
-    let text = any_text(value, &format!("an e-mail address such as {ONE}"), problems)?;
+    let text = any_text(value, MAILBOX, problems)?;
     let read = parse(text);
     if read.is_none() {
         let what = format!("`{}` must be one e-mail address", value.key);
@@ -28,11 +32,15 @@ pub(super) fn mailbox(value: &Value<'_>, problems: &mut Problems) -> Option<Mail
 
 /// Addresses in one text, each once; blanks and a semicolon at the end do no harm.
 pub(super) fn mailboxes(value: &Value<'_>, problems: &mut Problems) -> Option<Vec<Mailbox>> {
-    let text = any_text(
-        value,
-        &format!("one text, addresses separated by semicolons: {SEVERAL}"),
-        problems,
-    )?;
+    let Some(text) = value.as_str() else {
+        let problem = value.wrong_type("one text, with semicolons between the addresses");
+        let listed: Option<Vec<_>> = value.elements().unwrap_or_default().iter().map(Value::as_str).collect();
+        problems.push(match listed.filter(|listed| !listed.is_empty()) {
+            Some(listed) => problem.instead(format!("{} = \"{}\"", value.key, listed.join("; "))),
+            None => problem.instead(SEVERAL),
+        });
+        return None;
+    };
     let mut all: Vec<Mailbox> = Vec::new();
     let mut wrong = false;
     for part in split(text, ';') {

@@ -30,6 +30,7 @@ pub(super) const DELAYS_DO_NOT_GROW: Code = Code("E019");
 pub(super) const UNSUPPORTED_STORE: Code = Code("E020");
 pub(super) const PRIVATE_ADDRESS: Code = Code("E021");
 pub(super) const BAD_TEXT: Code = Code("E022");
+pub(super) const TOO_LONG: Code = Code("E023");
 
 // Secrets and files beside the configuration.
 pub(super) const EMPTY_SECRET: Code = Code("E030");
@@ -47,6 +48,7 @@ pub(super) const NO_EVENT_SECRET: Code = Code("E045");
 pub(super) const NO_SENDER: Code = Code("E046");
 pub(super) const ADMIN_WITHOUT_TOKEN: Code = Code("E047");
 pub(super) const HALF_A_LOGIN: Code = Code("E048");
+pub(super) const NO_SHOP: Code = Code("E049");
 
 pub(super) const NO_MAIL: Code = Code("W001");
 pub(super) const NO_FAILURE_ADDRESS: Code = Code("W002");
@@ -68,6 +70,68 @@ pub(super) const SAVED_CARDS_WITHHELD: Code = Code("N004");
 impl Code {
     /// Whether this says that something is missing, which a broken line may have held.
     pub(super) fn is_absence(self) -> bool {
-        [MISSING_KEY, NO_LEGAL_ENTITY, NO_SENDER, HALF_A_LOGIN].contains(&self)
+        ABSENCES.contains(&self)
+    }
+
+    /// Why it matters, usually.
+    pub(super) fn usual_reason(self) -> &'static str {
+        REASONS
+            .iter()
+            .find(|(code, _)| *code == self)
+            .map_or("", |(_, reason)| reason)
     }
 }
+
+/// Why a mistake matters, where the place of the mistake has no better reason.
+const REASONS: &[(Code, &str)] = &[
+    (BAD_DURATION, "how long that is would have to be guessed"),
+    (BAD_MAIL_ADDRESS, "nobody would be told of trouble at this address"),
+    (
+        BAD_NETWORK_ADDRESS,
+        "names and ranges are not looked up, so it must say exactly which machine is meant",
+    ),
+    (
+        BAD_NUMBER,
+        "how many are meant would have to be guessed, or the daemon could not work with it",
+    ),
+    (
+        BAD_TEXT,
+        "there would be nothing to use, or something that breaks e-mails, logs and paths",
+    ),
+    (BAD_URL, "nothing could be sent there, or received"),
+    (
+        HALF_A_LOGIN,
+        "the mail server would refuse the login, and nobody would get an e-mail",
+    ),
+    (MISSING_KEY, "the rest of its table is of no use without it"),
+    (SHOP_TWICE, "only one of the two would count"),
+    (SYNTAX, "a file that cannot be read whole is not applied"),
+    (TWICE, "only one of the two would count"),
+    (UNKNOWN_KEY, "it would have no effect, and nobody would notice"),
+    (UNKNOWN_WORD, "what it should do would have to be guessed"),
+    (UNREADABLE_PEM, "no TLS connection could be made with it"),
+    (
+        UNREADABLE_SECRET,
+        "what it signs, checks or opens cannot work without it",
+    ),
+    (
+        UNSUPPORTED_STORE,
+        "a notification is acknowledged only once it is safe in a file of SQLite",
+    ),
+    (UNUSED, "it has no effect; perhaps something else is missing"),
+    (WRONG_TYPE, "what is meant would have to be guessed"),
+];
+
+const ABSENCES: &[Code] = &[
+    HALF_A_LOGIN,
+    MISSING_KEY,
+    NO_EVENT_SECRET,
+    NO_FAILURE_ADDRESS,
+    NO_KEY_TO_RESIGN,
+    NO_LEGAL_ENTITY,
+    NO_MAIL,
+    NO_SENDER,
+    NO_SHOP,
+    UNREACHABLE_SHOP,
+    UNUSED,
+];

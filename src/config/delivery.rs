@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::codes;
 use super::diagnostics::{Problem, Problems};
 use super::reader::{Table, Value};
-use super::values::{count, duration, flag, list, rate, word};
+use super::values::{count, duration, duration_within, flag, list, rate, word};
 use crate::deliver::Timeouts;
 use crate::domain::RetryPolicy;
 
@@ -45,7 +45,7 @@ impl DeliveryKeys {
         Self {
             automatic_retry: table.optional("automatic_retry", problems, flag).value(),
             retry_delays: table.optional("retry_delays", problems, growing).value(),
-            give_up_after: table.optional("give_up_after", problems, duration).value(),
+            give_up_after: table.optional("give_up_after", problems, give_up_after).value(),
             concurrency: table.optional("concurrency", problems, count(1000)).value(),
             rate: table.optional("rate", problems, rate).value(),
             timeouts: table
@@ -99,7 +99,17 @@ impl DeliveryKeys {
 
 /// Says of a key that is understood and has no effect.
 pub(super) fn not_yet(problem: Problem) -> Problem {
-    problem.why("the key is checked, and has no effect yet")
+    problem
+        .why("the key is checked, and has no effect yet")
+        .instead("leave it out, or leave it for a later version")
+}
+
+/// Bodies that wait, parked or for a replay, are kept for so long (design.md 4).
+const BODIES_WAIT: Duration = Duration::from_secs(90 * 24 * 60 * 60);
+
+fn give_up_after(value: &Value<'_>, problems: &mut Problems) -> Option<Duration> {
+    let why = "what waits is kept for 90 days; after that there is nothing left to deliver";
+    duration_within(BODIES_WAIT, "90d", why)(value, problems)
 }
 
 fn growing(value: &Value<'_>, problems: &mut Problems) -> Option<Vec<Duration>> {
@@ -121,10 +131,8 @@ fn growing(value: &Value<'_>, problems: &mut Problems) -> Option<Vec<Duration>> 
 
 fn timeouts(value: &Value<'_>, problems: &mut Problems) -> Option<TimeoutKeys> {
     let Some(mut table) = value.table() else {
-        value.wrong_type(
-            "a table such as { connect = \"5s\", first_byte = \"30s\", whole = \"35s\" }",
-            problems,
-        );
+        let problem = value.wrong_type("a table in braces");
+        problems.push(problem.instead("{ connect = \"5s\", first_byte = \"30s\", whole = \"35s\" }"));
         return None;
     };
     let keys = TimeoutKeys {

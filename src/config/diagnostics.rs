@@ -86,7 +86,7 @@ impl Problem {
             spot: spot.clone(),
             what: what.into(),
             label: String::new(),
-            why: String::new(),
+            why: code.usual_reason().to_owned(),
             instead: String::new(),
             also: Vec::new(),
         }
@@ -98,7 +98,10 @@ impl Problem {
     }
 
     pub(super) fn why(mut self, why: impl Into<String>) -> Self {
-        self.why = why.into();
+        let why = why.into();
+        if !why.is_empty() {
+            self.why = why;
+        }
         self
     }
 
@@ -119,6 +122,8 @@ pub(super) struct Problems {
     found: Vec<Problem>,
     /// Text that could not be read, and why; what is found there, or found missing anywhere, may be its consequence.
     broken: Vec<(Spot, Problem)>,
+    /// Whether keys may have been lost with it.
+    is_incomplete: bool,
 }
 
 impl Problems {
@@ -135,9 +140,10 @@ impl Problems {
         }
     }
 
-    /// Notes that this stretch could not be read; `problem` says why.
-    pub(super) fn push_broken(&mut self, stretch: Spot, problem: Problem) {
+    /// Notes that this stretch could not be read; `problem` says why, and `loses_keys` whether a key may be lost with it.
+    pub(super) fn push_broken(&mut self, stretch: Spot, problem: Problem, loses_keys: bool) {
         self.broken.push((stretch, problem));
+        self.is_incomplete |= loses_keys;
     }
 
     pub(super) fn has_errors(&self) -> bool {
@@ -145,9 +151,9 @@ impl Problems {
         !self.broken.is_empty() || self.found.iter().any(is_error)
     }
 
-    /// Whether part of the text could not be read, so that nothing can be said about what is missing.
+    /// Whether keys may have been lost, so that nothing can be said about what is missing.
     pub(super) fn is_incomplete(&self) -> bool {
-        !self.broken.is_empty()
+        self.is_incomplete
     }
 
     fn is_consequence(&self, problem: &Problem) -> bool {

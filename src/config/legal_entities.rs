@@ -1,6 +1,7 @@
 //! `[legal_entities.X]`.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use lettre::message::Mailbox;
 
@@ -8,9 +9,10 @@ use super::addresses::mailboxes;
 use super::codes;
 use super::delivery::{DeliveryKeys, not_yet};
 use super::diagnostics::{Problem, Problems};
+use super::names::closest;
 use super::reader::{Entry, Given, Table, Value};
 use super::source::Spot;
-use super::values::{any_text, duration, flag, list, text, word};
+use super::values::{Expected, any_text, duration, duration_within, flag, list, text, word};
 use crate::domain::{Kind, KindPattern, LegalEntityId};
 
 /// A company as written.
@@ -28,20 +30,16 @@ pub(super) type LegalEntities = BTreeMap<LegalEntityId, LegalEntityTable>;
 
 /// Adds the companies of one file.
 pub(super) fn read(table: Table<'_>, all: &mut LegalEntities, problems: &mut Problems) {
-    for Entry { key, value } in table.entries() {
+    for Entry { key, value, .. } in table.entries() {
         let Ok(id) = key.value.parse::<LegalEntityId>() else {
-            problems.push(
-                Problem::new(
-                    codes::BAD_LEGAL_ENTITY_ID,
-                    &key.spot,
-                    "this cannot be the key of a legal entity",
-                )
-                .instead("1 to 64 letters, digits, `-` or `_`; the full name goes into `name`"),
-            );
+            problems.push_once(bad_id(key.value, &key.spot));
             continue;
         };
         let Some(table) = value.table() else {
-            value.wrong_type("a table", problems);
+            let problem = value.wrong_type("a table");
+            problems.push(problem.instead(format!(
+                "write [legal_entities.{id}] on a line of its own, and its keys below it"
+            )));
             continue;
         };
         let read = legal_entity(&id, table.named(format!("[legal_entities.{id}]")), key.spot, problems);
@@ -55,6 +53,14 @@ pub(super) fn read(table: Table<'_>, all: &mut LegalEntities, problems: &mut Pro
             all.insert(id, read);
         }
     }
+}
+
+/// That a text cannot be the key of a legal entity: told once, where it is first written.
+pub(super) fn bad_id(text: &str, spot: &Spot) -> Problem {
+    let what = format!("\"{text}\" cannot be the key of a legal entity");
+    Problem::new(codes::BAD_LEGAL_ENTITY_ID, spot, what)
+        .why("it stands in headers, commands and events: 1 to 64 letters without accents, digits, `-` or `_`")
+        .instead("a short key such as `acme`; the company's full name goes into its `name`")
 }
 
 fn legal_entity(id: &LegalEntityId, mut table: Table<'_>, spot: Spot, problems: &mut Problems) -> LegalEntityTable {
@@ -78,7 +84,11 @@ fn legal_entity(id: &LegalEntityId, mut table: Table<'_>, spot: Spot, problems: 
             "answers do not wait for the named shop in this version",
         ),
     ] {
-        if let Some(given) = table.optional(key, problems, duration).at() {
+        let read = |value: &Value<'_>, problems: &mut Problems| match key {
+            "wait_for_named_shop" => wait_for_named_shop(value, problems),
+            _ => duration(value, problems),
+        };
+        if let Some(given) = table.optional(key, problems, read).at() {
             problems.push(not_yet(Problem::new(codes::NOT_YET, &given.spot, what)));
         }
     }
@@ -96,16 +106,25 @@ fn legal_entity(id: &LegalEntityId, mut table: Table<'_>, spot: Spot, problems: 
     read
 }
 
+fn wait_for_named_shop(value: &Value<'_>, problems: &mut Problems) -> Option<Duration> {
+    let why = "the gateway waits 10 seconds for an answer, and then calls the notification failed";
+    duration_within(Duration::from_secs(10), "10s", why)(value, problems)
+}
+
 fn kinds(value: &Value<'_>, problems: &mut Problems) -> Option<KindPattern> {
-    let read = any_text(value, "a list of kinds such as [\"token.*\"]", problems)?
-        .parse()
-        .ok();
+    let expected = Expected {
+        what: "a list of kinds",
+        examples: "[\"token.*\"]",
+    };
+    let text = any_text(value, expected, problems)?;
+    let read = text.parse().ok();
     if read.is_none() {
         let known: Vec<_> = Kind::ALL.into_iter().map(Kind::name).collect();
-        problems.push(
-            Problem::new(codes::UNKNOWN_WORD, &value.spot, "this is no kind of notification")
-                .instead(format!("\"token.*\", or one of: {}", known.join(", "))),
-        );
+        let problem = value.problem(codes::UNKNOWN_WORD, "this is no kind of notification");
+        problems.push(match closest(text, &known) {
+            Some(meant) => problem.instead(format!("did you mean \"{meant}\"?")),
+            None => problem.instead(format!("\"token.*\", or one of: {}", known.join(", "))),
+        });
     }
     read
 }

@@ -4,7 +4,7 @@
 //! misspelt key. So it is the other way round: only values of keys known to be harmless are left legible.
 
 /// Keys whose values may be shown. Not `key` of TLS: who misspells `form_key` may write just that.
-const SHOWN: &[&str] = &[
+pub(super) const SHOWN: &[&str] = &[
     "allow_from",
     "allow_private",
     "answer_check",

@@ -4,9 +4,18 @@
 //! files ─ source ─ syntax ─ reader ─ receiver, store, mail, admin, legal_entities, shops ─ checks ─ build ─ Config
 //! ```
 //!
+//! - `source` takes in what people's editors make of a text ([`encoding`], [`slips`]) and reads it as it was meant;
+//! - `syntax` tells what is no TOML, in words of [`doctor`] and [`duplicates`];
+//! - `reader` takes key by key, with what [`names`] knows about misspelt and misplaced ones.
+//!
 //! Every mistake is told in one run: each key is taken with its place and turned into its runtime type, and what is
 //! wrong is collected in [`diagnostics`], not returned. A mistake is told once: what is only its consequence is not.
 //! Serde's derive is not used, because it stops at the first mistake and forgets where the others are.
+//!
+//! So that the rest is checked in the same run, what is told is read on as it was meant wherever that is clear: a curly
+//! quote, `True`, `[shop.12345678]`, a file in UTF-16. Where a key may be lost, nothing is said to be missing.
+//!
+//! `tests/data/config` has three cases for every code, and the words for each; `tests/corpus.rs` says how to add one.
 //!
 //! No secret is ever quoted: [`mask`] hides in a line everything that is not known to be harmless.
 
@@ -17,9 +26,13 @@ mod checks;
 mod codes;
 mod delivery;
 mod diagnostics;
+mod doctor;
+mod duplicates;
+mod encoding;
 mod legal_entities;
 mod mail;
 mod mask;
+mod names;
 mod network;
 mod outside;
 mod reader;
@@ -27,6 +40,7 @@ mod receiver;
 mod render;
 mod secrets;
 mod shops;
+mod slips;
 mod source;
 mod store;
 mod syntax;
@@ -120,7 +134,7 @@ fn unreadable(path: &Path, error: &std::io::Error) -> Diagnostic {
         code: codes::UNREADABLE_FILE,
         what: format!("{file} cannot be read: {error}"),
         label: String::new(),
-        why: String::new(),
+        why: "without it nothing is known about any shop".to_owned(),
         instead: "name another file with --config".to_owned(),
         also: Vec::new(),
         place: Place {

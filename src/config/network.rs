@@ -8,11 +8,14 @@ use url::{Host, Url};
 use super::codes;
 use super::diagnostics::{Problem, Problems};
 use super::reader::Value;
-use super::values::parsed;
+use super::values::{Expected, parsed};
 
 /// "127.0.0.1:8080".
 pub(super) fn listen_address(value: &Value<'_>, problems: &mut Problems) -> Option<SocketAddr> {
-    let expected = "an IP address and a port, such as \"127.0.0.1:8080\" or \"[::]:8080\"";
+    let expected = Expected {
+        what: "an IP address and a port",
+        examples: "\"127.0.0.1:8080\" for this machine alone, \"0.0.0.0:8080\" or \"[::]:8080\" for everyone",
+    };
     parsed(value, expected, codes::BAD_NETWORK_ADDRESS, problems, |text| {
         text.parse().ok()
     })
@@ -20,7 +23,10 @@ pub(super) fn listen_address(value: &Value<'_>, problems: &mut Problems) -> Opti
 
 /// "10.0.0.0/8", or one address.
 pub(super) fn network(value: &Value<'_>, problems: &mut Problems) -> Option<IpNet> {
-    let expected = "an IP address or a network, such as \"127.0.0.1\" or \"194.50.38.0/24\"";
+    let expected = Expected {
+        what: "an IP address or a network",
+        examples: "\"127.0.0.1\" or \"194.50.38.0/24\"",
+    };
     parsed(value, expected, codes::BAD_NETWORK_ADDRESS, problems, |text| {
         text.parse()
             .ok()
@@ -30,7 +36,22 @@ pub(super) fn network(value: &Value<'_>, problems: &mut Problems) -> Option<IpNe
 
 /// An `http://` or `https://` address.
 pub(super) fn web_url(value: &Value<'_>, problems: &mut Problems) -> Option<Url> {
-    let expected = "an address such as \"https://shop.example.com/notify\"";
+    let expected = Expected {
+        what: "an address that begins with https:// or http://",
+        examples: "\"https://shop.example.com/notify\"",
+    };
+    if value
+        .as_str()
+        .is_some_and(|text| text.trim().contains(char::is_whitespace))
+    {
+        let what = format!("`{}` has a blank in it, and an address has none", value.key);
+        problems.push(
+            value
+                .problem(codes::BAD_URL, what)
+                .instead("one address; a blank within it is written %20"),
+        );
+        return None;
+    }
     let url = parsed(value, expected, codes::BAD_URL, problems, |text| {
         let url = Url::parse(text).ok()?;
         (["http", "https"].contains(&url.scheme()) && url.has_host()).then_some(url)

@@ -1,13 +1,16 @@
 //! Takes a TOML table apart, key by key, and remembers where each stands.
 
+use std::cell::OnceCell;
 use std::ops::Range;
 use std::path::Path;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::codes;
+use super::codes::{self, Code};
 use super::diagnostics::{Problem, Problems};
+use super::names::{home_of, meant, misspelt};
+use super::slips::odd_blank;
 use super::source::{At, Source, Spot};
 
 /// What became of a key.
@@ -109,8 +112,19 @@ impl<'d> Value<'d> {
         }
     }
 
-    /// Tells that the value is of another type.
-    pub(super) fn wrong_type(&self, expected: &str, problems: &mut Problems) {
+    /// What is wrong with the value; a blank that nobody can see is pointed out.
+    pub(super) fn problem(&self, code: Code, what: impl Into<String>) -> Problem {
+        let problem = Problem::new(code, &self.spot, what);
+        match self.as_str().and_then(odd_blank) {
+            Some(odd) => problem
+                .label(format!("{odd} is in here"))
+                .why("it looks like an ordinary blank or like nothing at all, and is neither"),
+            None => problem,
+        }
+    }
+
+    /// That the value is of another type.
+    pub(super) fn wrong_type(&self, expected: &str) -> Problem {
         let what = format!("`{}` must be {expected}", self.key);
         let given = match self.node.type_str() {
             "array" => "a list",
@@ -120,7 +134,7 @@ impl<'d> Value<'d> {
             "string" => "a text",
             _ => "a table",
         };
-        problems.push(Problem::new(codes::WRONG_TYPE, &self.spot, what).label(format!("this is {given}")));
+        Problem::new(codes::WRONG_TYPE, &self.spot, what).label(format!("this is {given}"))
     }
 
     fn inner(&self, node: &'d Spanned<DeValue<'d>>) -> Self {
@@ -149,6 +163,20 @@ pub(super) struct Table<'d> {
 pub(super) struct Entry<'d> {
     pub(super) key: At<&'d str>,
     pub(super) value: Value<'d>,
+    /// The key of the table that it is a slip of; found out when first asked for.
+    misspelt: OnceCell<Option<&'static str>>,
+}
+
+impl Entry<'_> {
+    fn means(&self, key: &str, table: &str) -> bool {
+        *self.misspelt.get_or_init(|| misspelt(self.key.value, table)) == Some(key)
+    }
+}
+
+/// A key's value, and whether the key was misspelt.
+struct Found<'d> {
+    value: Value<'d>,
+    is_misspelt: bool,
 }
 
 impl<'d> Table<'d> {
@@ -172,6 +200,7 @@ impl<'d> Table<'d> {
                     node: node.get_ref(),
                     source,
                 },
+                misspelt: OnceCell::new(),
             })
             .collect();
         left.sort_by_key(|entry| entry.key.spot.start);
@@ -190,18 +219,33 @@ impl<'d> Table<'d> {
         problems: &mut Problems,
         read: impl FnOnce(&Value<'d>, &mut Problems) -> Option<T>,
     ) -> Given<T> {
-        self.known.push(key);
-        let Some(at) = self.left.iter().position(|entry| entry.key.value == key) else {
+        let Some(Found { value, is_misspelt }) = self.find(key, problems) else {
             return Given::Absent;
         };
-        let entry = self.left.remove(at);
-        match read(&entry.value, problems) {
-            Some(value) => Given::Is(At {
-                value,
-                spot: entry.value.spot,
+        // What is meant for this key may be something else altogether: its value is not judged.
+        match (!is_misspelt).then(|| read(&value, problems)).flatten() {
+            Some(read) => Given::Is(At {
+                value: read,
+                spot: value.spot,
             }),
             None => Given::Wrong,
         }
+    }
+
+    /// Takes a key out; one that is misspelt is told, and taken for what it means, so that nothing seems to be missing.
+    fn find(&mut self, key: &'static str, problems: &mut Problems) -> Option<Found<'d>> {
+        self.known.push(key);
+        let exact = self.left.iter().position(|entry| entry.key.value == key);
+        let at = exact.or_else(|| self.left.iter().position(|entry| entry.means(key, &self.name)))?;
+        let Entry {
+            key: written, value, ..
+        } = self.left.remove(at);
+        let is_misspelt = exact.is_none();
+        if is_misspelt {
+            let problem = self.unknown(&written, &value);
+            problems.push(problem.instead(format!("did you mean `{key}`?")));
+        }
+        Some(Found { value, is_misspelt })
     }
 
     /// Reads a key that must be there.
@@ -216,23 +260,39 @@ impl<'d> Table<'d> {
         if given.is_absent() {
             problems.push(
                 Problem::new(codes::MISSING_KEY, &self.spot, format!("{} has no `{key}`", self.name))
-                    .instead(format!("add a line such as `{key} = {example}`")),
+                    .instead(format!("add {key} = {example}")),
             );
         }
         given
     }
 
+    /// Takes a key that has no place here; returns where it stands.
+    pub(super) fn misplaced(&mut self, key: &str) -> Option<Spot> {
+        let at = self.left.iter().position(|entry| entry.key.value == key)?;
+        Some(self.left.remove(at).key.spot)
+    }
+
     /// Takes a table below this one, such as `[receiver]`.
-    pub(super) fn section(&mut self, key: &'static str, name: &str, problems: &mut Problems) -> Option<Self> {
-        self.optional(key, problems, |value, problems| {
-            let table = value.table();
-            if table.is_none() {
-                value.wrong_type("a table", problems);
+    pub(super) fn section(&mut self, key: &'static str, name: &str, problems: &mut Problems) -> Given<Self> {
+        let Some(Found { value, .. }) = self.find(key, problems) else {
+            return Given::Absent;
+        };
+        match value.table() {
+            Some(table) => Given::Is(At {
+                value: table.named(name),
+                spot: value.spot,
+            }),
+            None => {
+                let header = match key {
+                    "legal_entities" => "[legal_entities.acme]",
+                    "shops" => "[shops.12345678]",
+                    _ => name,
+                };
+                let problem = value.wrong_type("a table");
+                problems.push(problem.instead(format!("write {header} on a line of its own, and its keys below it")));
+                Given::Wrong
             }
-            table
-        })
-        .value()
-        .map(|table| table.named(name))
+        }
     }
 
     /// The same table under the name that people know it by.
@@ -248,63 +308,39 @@ impl<'d> Table<'d> {
 
     /// Tells every key that nobody took.
     pub(super) fn refuse_the_rest(self, problems: &mut Problems) {
-        for Entry { key, .. } in self.left {
-            let word = key.value;
-            let what = format!("unknown key `{word}` in {}", self.name);
-            let problem = Problem::new(codes::UNKNOWN_KEY, &key.spot, what);
-            problems.push(match (closest(word, &self.known), home_of(word)) {
-                (Some(known), _) => problem.instead(format!("did you mean `{known}`?")),
-                (None, Some(home)) => problem.instead(format!("`{word}` belongs under {home}")),
-                (None, None) if self.known.is_empty() => problem,
-                (None, None) => problem.instead(format!("known here: {}", self.known.join(", "))),
+        for Entry { key, value, .. } in &self.left {
+            let problem = self.unknown(key, value);
+            problems.push(match self.remedy(key.value) {
+                Some(remedy) => problem.instead(remedy),
+                None => problem,
             });
+        }
+    }
+
+    fn unknown(&self, key: &At<&str>, value: &Value<'_>) -> Problem {
+        let line = &value.source.text()[value.source.line_of(key.spot.start)];
+        let has_header = line.trim_start().starts_with('[') && value.node.is_table();
+        let kind = if has_header { "table" } else { "key" };
+        let what = format!("unknown {kind} `{}` in {}", key.value, self.name);
+        Problem::new(codes::UNKNOWN_KEY, &key.spot, what)
+    }
+
+    /// What to write instead of an unknown key.
+    fn remedy(&self, word: &str) -> Option<String> {
+        let meant: Vec<_> = meant(word, &self.known).iter().map(|key| format!("`{key}`")).collect();
+        if meant.is_empty() && ["production", "test"].contains(&word) {
+            return Some(format!("a mode belongs to a shop: [shops.12345678.{word}]"));
+        }
+        match (meant.as_slice(), home_of(word)) {
+            ([.., _], _) => Some(format!("did you mean {}?", meant.join(" or "))),
+            ([], Some("") | None) if self.known.is_empty() => None,
+            ([], Some("") | None) => Some(format!("known here: {}", self.known.join(", "))),
+            ([], Some(home)) => Some(format!("`{word}` belongs under {home}")),
         }
     }
 
     /// Whether every key was taken.
     pub(super) fn is_finished(&self) -> bool {
         self.left.is_empty()
-    }
-}
-
-/// The known word that is probably meant.
-pub(super) fn closest<'w>(word: &str, known: &[&'w str]) -> Option<&'w str> {
-    let word = word.to_lowercase().replace('-', "_");
-    let distance = |known: &&str| strsim::damerau_levenshtein(&word, &known.replace('-', "_"));
-    let best = known.iter().copied().min_by_key(distance)?;
-    (distance(&best) <= best.len() / 3).then_some(best)
-}
-
-/// Where keys belong that are often put into the wrong table (design.md 4, Defaults).
-fn home_of(key: &str) -> Option<&'static str> {
-    Some(match key {
-        "expect_every" | "failure_emails" | "language" | "share" | "wait_for_named_shop" => "[legal_entities.…]",
-        "allow_private"
-        | "answer_check"
-        | "ca"
-        | "client_certificate"
-        | "extra_failure_emails"
-        | "foreign_orders"
-        | "learns_by"
-        | "legal_entity" => "[shops.…]",
-        "event_secret" | "event_url" | "form_hash" | "form_key" | "form_url" | "rest_password" | "rest_url" => {
-            "[shops.….test] or [shops.….production]"
-        }
-        "include" | "reload" => "the top of the main file, above the first [table]",
-        _ => return None,
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_slip_of_the_pen_finds_its_word_and_another_word_does_not() {
-        let known = ["form_key", "form_url", "event_secret"];
-        assert_eq!(closest("form_kye", &known), Some("form_key"));
-        assert_eq!(closest("Form-URL", &known), Some("form_url"));
-        assert_eq!(closest("event_secrets", &known), Some("event_secret"));
-        assert_eq!(closest("colour", &known), None);
     }
 }

@@ -55,15 +55,17 @@ pub(super) fn certificate_and_key(
     problems: &mut Problems,
 ) -> Option<(PathBuf, PathBuf)> {
     let Some(mut table) = value.table() else {
-        value.wrong_type(
-            "a table such as { certificate = \"/a.pem\", key = \"/b.pem\" }",
-            problems,
+        let problem = value.wrong_type("a certificate with its key, in braces");
+        problems.push(
+            problem.instead(
+                "{ certificate = \"/etc/ipn-router/tls/fullchain.pem\", key = \"/etc/ipn-router/tls/key.pem\" }",
+            ),
         );
         return None;
     };
     let read = |value: &Value<'_>, problems: &mut Problems| pem_file(value, outside, problems);
-    let certificate = table.required("certificate", "\"/a.pem\"", problems, read);
-    let key = table.required("key", "\"/b.pem\"", problems, read);
+    let certificate = table.required("certificate", "\"/etc/ipn-router/tls/fullchain.pem\"", problems, read);
+    let key = table.required("key", "\"/etc/ipn-router/tls/key.pem\"", problems, read);
     table.refuse_the_rest(problems);
     Some((certificate.value()?, key.value()?))
 }
@@ -73,7 +75,8 @@ pub(super) fn pem_file(value: &Value<'_>, outside: &dyn Outside, problems: &mut 
     let path = path(value, problems)?;
     if let Err(reason) = outside.open(&path) {
         let what = format!("`{}` cannot be opened: {reason}", value.key);
-        problems.push(Problem::new(codes::UNREADABLE_PEM, &value.spot, what));
+        let problem = Problem::new(codes::UNREADABLE_PEM, &value.spot, what);
+        problems.push(problem.instead("a PEM file that the daemon's user may read; a path is relative to this file"));
         return None;
     }
     Some(path)
@@ -85,7 +88,8 @@ fn url_path(value: &Value<'_>, problems: &mut Problems) -> Option<String> {
     if path.starts_with('/') && path.chars().all(plain) {
         return Some(path);
     }
-    let what = format!("`{}` must be the path of an address, such as \"/ipn\"", value.key);
-    problems.push(Problem::new(codes::BAD_URL, &value.spot, what));
+    let what = format!("`{}` must be the path of an address", value.key);
+    let problem = value.problem(codes::BAD_URL, what);
+    problems.push(problem.instead("\"/ipn\": a slash, then letters and digits without accents"));
     None
 }

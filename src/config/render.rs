@@ -1,6 +1,6 @@
 //! Diagnostics for people, and for programs.
 
-use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
+use annotate_snippets::{Annotation, AnnotationKind, Level, Origin, Renderer, Snippet};
 use serde_json::{Value, json};
 
 use super::diagnostics::{Diagnostic, Severity};
@@ -14,13 +14,19 @@ impl Diagnostic {
             Severity::Note => Level::NOTE,
             Severity::Warning => Level::WARNING,
         };
-        let mut group = level.primary_title(&self.what).id(self.code.0).element(excerpt(
-            &self.place,
-            AnnotationKind::Primary,
-            &self.label,
-        ));
-        for (place, label) in &self.also {
-            group = group.element(excerpt(place, AnnotationKind::Context, label));
+        let mut group = level
+            .primary_title(&self.what)
+            .id(self.code.0)
+            .elements(origin_of_a_part(&self.place))
+            .element(excerpt(&self.place, AnnotationKind::Primary, &self.label));
+        for (place, label) in self.also.iter().take(PLACES_SHOWN) {
+            group = group
+                .elements(origin_of_a_part(place))
+                .element(excerpt(place, AnnotationKind::Context, label));
+        }
+        let more = self.also.len().saturating_sub(PLACES_SHOWN);
+        if more > 0 {
+            group = group.element(Level::NOTE.message(format!("and in {more} more places")));
         }
         if !self.why.is_empty() {
             group = group.element(Level::NOTE.message(&self.why));
@@ -57,15 +63,24 @@ impl Diagnostic {
     }
 }
 
-fn excerpt<'a>(
-    place: &'a Place,
-    kind: AnnotationKind,
-    label: &'a str,
-) -> Snippet<'a, annotate_snippets::Annotation<'a>> {
+/// More would push everything else off the screen; the JSON has them all.
+const PLACES_SHOWN: usize = 3;
+
+/// Of a line that is shown whole, the library counts the columns itself.
+fn is_whole(place: &Place) -> bool {
+    place.text[..place.caret.start].chars().count() + 1 == place.column
+}
+
+fn origin_of_a_part(place: &Place) -> Option<Origin<'_>> {
+    let origin = Origin::path(&*place.file).line(place.line).char_column(place.column);
+    (!is_whole(place)).then_some(origin)
+}
+
+fn excerpt<'a>(place: &'a Place, kind: AnnotationKind, label: &'a str) -> Snippet<'a, Annotation<'a>> {
     let caret = kind.span(place.caret.clone());
     Snippet::source(&place.text)
         .line_start(place.line)
-        .path(&*place.file)
+        .path(is_whole(place).then_some(&*place.file))
         .annotation(if label.is_empty() { caret } else { caret.label(label) })
 }
 

@@ -7,6 +7,7 @@ use super::codes;
 use super::diagnostics::{Problem, Problems};
 use super::outside::{Outside, SecretSource};
 use super::reader::{Given, Value};
+use super::slips::odd_blank;
 use super::source::At;
 use super::values::{self, one_or_list, text};
 use crate::domain::Secret;
@@ -25,6 +26,13 @@ const HOW: &str = "write { credential = \"name\" }, { file = \"/path\" } or { en
 const CREDENTIALS: &str = "systemd hands credentials to the daemon alone; while it runs, root may check with \
     CREDENTIALS_DIRECTORY=/run/credentials/ipn-router.service ipn-router check";
 
+const ENVIRONMENT: &str =
+    "set it where the daemon starts (systemd: Environment= or EnvironmentFile=), and for this command too";
+
+const FILES: &str = "the path is relative to the file that names it; the daemon's user must be allowed to read it";
+
+const BACKSLASHES: &str = "the parts of a path are joined by /, not by \\ as on Windows";
+
 /// Secrets of one key; the first signs.
 pub(super) type Secrets = Vec<At<Secret>>;
 
@@ -37,6 +45,7 @@ pub(super) fn secrets(outside: &dyn Outside) -> impl Fn(&Value<'_>, &mut Problem
 pub(super) fn secret(outside: &dyn Outside) -> impl Fn(&Value<'_>, &mut Problems) -> Option<Secret> {
     move |value, problems| {
         let bytes = match value.as_str() {
+            Some(inline) if is_blank(inline.as_bytes()) => Vec::new(),
             Some(inline) => {
                 problems.push(
                     Problem::new(
@@ -93,7 +102,9 @@ fn found(value: &Value<'_>, outside: &dyn Outside, problems: &mut Problems) -> O
             let problem = Problem::new(codes::UNREADABLE_SECRET, &value.spot, what);
             problems.push_once(match from {
                 SecretSource::Credential(_) => problem.instead(CREDENTIALS),
-                SecretSource::Env(_) | SecretSource::File(_) => problem,
+                SecretSource::Env(_) => problem.instead(ENVIRONMENT),
+                SecretSource::File(path) if path.to_string_lossy().contains('\\') => problem.instead(BACKSLASHES),
+                SecretSource::File(_) => problem.instead(FILES),
             });
             return None;
         }
@@ -102,7 +113,7 @@ fn found(value: &Value<'_>, outside: &dyn Outside, problems: &mut Problems) -> O
         let what = format!("every user of this machine can read `{}`", value.key);
         problems.push(
             Problem::new(codes::SECRET_READABLE_BY_EVERYONE, &value.spot, what)
-                .why("with this key anyone can write notifications that shops believe")
+                .why("whoever reads it can sign as the gateway does, or log in as this daemon")
                 .instead("chmod 640 the file, with the daemon's group"),
         );
     }
@@ -111,7 +122,7 @@ fn found(value: &Value<'_>, outside: &dyn Outside, problems: &mut Problems) -> O
 
 fn source(value: &Value<'_>, problems: &mut Problems) -> Option<SecretSource> {
     let Some(table) = value.table() else {
-        value.wrong_type(&format!("a secret: {HOW}"), problems);
+        problems.push(value.wrong_type("a secret").instead(HOW));
         return None;
     };
     let mut table = table;
@@ -149,20 +160,35 @@ fn checked(bytes: Vec<u8>, value: &Value<'_>, problems: &mut Problems) -> Option
     let mut tell = |code, what: String, why: &str, instead: &str| {
         problems.push(Problem::new(code, &value.spot, what).why(why).instead(instead));
     };
-    if bytes.trim_ascii().is_empty() {
+    if is_blank(&bytes) {
         let why = "anyone can sign with an empty key";
         tell(
             codes::EMPTY_SECRET,
             format!("`{key}` is empty"),
             why,
-            "leave the key out, or fill it",
+            "put the key there, or leave this line out",
         );
         return None;
     }
-    if bytes.trim_ascii().len() != bytes.len() {
-        let what = format!("`{key}` begins or ends with a blank or a line end");
-        let why = "it is used as it is, and signatures will differ if the blank was pasted by accident";
-        tell(codes::PADDED_SECRET, what, why, "remove the blank");
+    if bytes.contains(&0) {
+        let why = "no key holds zero bytes; a file saved as UTF-16 does";
+        let what = format!("`{key}` is no text");
+        tell(
+            codes::UNREADABLE_SECRET,
+            what,
+            why,
+            "save the file as plain text (UTF-8)",
+        );
+        return None;
+    }
+    if let Some(padding) = padding(&bytes) {
+        let why = "it is used as it is; if that came by accident, no signature will match";
+        tell(
+            codes::PADDED_SECRET,
+            format!("`{key}` {padding}"),
+            why,
+            "leave nothing in it but the key",
+        );
     }
     if DEMONSTRATION_KEYS.contains(&bytes.trim_ascii()) {
         let what = format!("`{key}` is a demonstration key that the gateway publishes");
@@ -177,6 +203,34 @@ fn checked(bytes: Vec<u8>, value: &Value<'_>, problems: &mut Problems) -> Option
     Some(Secret::new(bytes))
 }
 
+fn is_blank(bytes: &[u8]) -> bool {
+    std::str::from_utf8(bytes).is_ok_and(|text| text.trim_matches(is_padding).is_empty())
+}
+
+fn is_padding(c: char) -> bool {
+    c.is_whitespace() || odd_blank(c.encode_utf8(&mut [0; 4])).is_some()
+}
+
+/// What stands around the key, or in it, and is no part of a key.
+fn padding(bytes: &[u8]) -> Option<&'static str> {
+    // What is no UTF-8 has no blanks that anyone typed.
+    let text = std::str::from_utf8(bytes).ok()?;
+    let (first, last) = (text.chars().next()?, text.chars().next_back()?);
+    Some(if first == '\u{feff}' {
+        "begins with a byte order mark, as Windows editors write it"
+    } else if ['\n', '\r'].contains(&last) {
+        "ends with an empty line"
+    } else if text.contains('\n') {
+        "has several lines"
+    } else if is_padding(first) {
+        "begins with a blank"
+    } else if is_padding(last) {
+        "ends with a blank"
+    } else {
+        return None;
+    })
+}
+
 /// The secrets alone.
 pub(super) fn plain(secrets: &Given<Secrets>) -> Vec<Secret> {
     let secrets = secrets.as_ref().map_or(&[][..], |given| &given.value);
@@ -186,6 +240,19 @@ pub(super) fn plain(secrets: &Given<Secrets>) -> Vec<Secret> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nothing_but_the_key_stands_in_a_secret() {
+        assert_eq!(padding(b"key"), None);
+        assert_eq!(padding(b"a key"), None);
+        assert_eq!(padding(b"\xff\xfe"), None);
+        assert_eq!(padding(" key".as_bytes()), Some("begins with a blank"));
+        assert_eq!(padding("key\u{a0}".as_bytes()), Some("ends with a blank"));
+        assert_eq!(padding(b"key\n"), Some("ends with an empty line"));
+        assert_eq!(padding(b"key\r\nother"), Some("has several lines"));
+        assert!(padding("\u{feff}key".as_bytes()).is_some());
+        assert!(is_blank(b"") && is_blank("\u{feff}\n \u{a0}".as_bytes()) && !is_blank(b"\xff"));
+    }
 
     #[test]
     fn event_secret_holds_24_to_64_bytes() {

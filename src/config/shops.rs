@@ -10,6 +10,7 @@ use super::addresses::mailboxes;
 use super::codes;
 use super::delivery::DeliveryKeys;
 use super::diagnostics::{Problem, Problems};
+use super::legal_entities;
 use super::network::web_url;
 use super::outside::Outside;
 use super::reader::{Entry, Given, Table, Value};
@@ -120,19 +121,25 @@ pub(super) type Shops = BTreeMap<ShopId, ShopTable>;
 
 /// Adds the shops of one file.
 pub(super) fn read(table: Table<'_>, all: &mut Shops, outside: &dyn Outside, problems: &mut Problems) {
-    for Entry { key, value } in table.entries() {
-        let Ok(id) = key.value.parse::<ShopId>() else {
-            problems.push(
-                Problem::new(codes::BAD_SHOP_ID, &key.spot, "a shop id is exactly 8 digits")
-                    .instead("Back Office: Settings > Shop; with a leading zero if it has one"),
-            );
-            continue;
-        };
+    for Entry { key, value, .. } in table.entries() {
         let Some(table) = value.table() else {
-            value.wrong_type("a table", problems);
+            problems.push(match key.value.parse::<ShopId>() {
+                Ok(id) => value.wrong_type("a table").instead(format!(
+                    "write [shops.{id}] on a line of its own, and its keys below it"
+                )),
+                Err(_) => bad_id(key.value, &key.spot),
+            });
             continue;
         };
-        let read = shop(id, table.named(format!("[shops.{id}]")), key.spot, outside, problems);
+        let table = table.named(format!("[shops.{}]", key.value));
+        let Ok(id) = key.value.parse::<ShopId>() else {
+            problems.push(bad_id(key.value, &key.spot));
+            // Its other mistakes are told in the same run.
+            let unnamed = "00000000".parse().expect("8 digits");
+            shop(unnamed, table, key.spot, outside, problems);
+            continue;
+        };
+        let read = shop(id, table, key.spot, outside, problems);
         if let Some(first) = all.get(&id) {
             let owner = |shop: &ShopTable| shop.legal_entity.as_ref().map(|owner| owner.value.clone());
             let problem = Problem::new(codes::SHOP_TWICE, &read.spot, format!("shop {id} stands twice"))
@@ -149,6 +156,18 @@ pub(super) fn read(table: Table<'_>, all: &mut Shops, outside: &dyn Outside, pro
     }
 }
 
+fn bad_id(text: &str, spot: &Spot) -> Problem {
+    let digits = text.chars().filter(char::is_ascii_digit).count();
+    let what = if digits == text.len() {
+        format!("a shop id has 8 digits, and this one {digits}")
+    } else {
+        "a shop id has 8 digits, and nothing else".to_owned()
+    };
+    Problem::new(codes::BAD_SHOP_ID, spot, what)
+        .why("the gateway names the shop by this number in every notification")
+        .instead("[shops.12345678], with the number of the Back Office: Settings > Shop; leading zeros count")
+}
+
 fn shop(id: ShopId, mut table: Table<'_>, spot: Spot, outside: &dyn Outside, problems: &mut Problems) -> ShopTable {
     let name = table
         .required("name", "\"ACME Paris\"", problems, text)
@@ -159,10 +178,10 @@ fn shop(id: ShopId, mut table: Table<'_>, spot: Spot, outside: &dyn Outside, pro
             Problem::new(
                 codes::NO_LEGAL_ENTITY,
                 &spot,
-                format!("shop {id} belongs to no legal entity"),
+                format!("{} has no `legal_entity`", table.name),
             )
             .why("tokens are shared inside a legal entity; without one nobody is told anything")
-            .instead("add a line such as `legal_entity = \"acme\"`"),
+            .instead("add legal_entity = \"acme\""),
         );
     }
     let foreign_orders = table.optional("foreign_orders", problems, word(&FOREIGN_ORDERS)).at();
@@ -189,7 +208,7 @@ fn shop(id: ShopId, mut table: Table<'_>, spot: Spot, outside: &dyn Outside, pro
         modes: [("test", Mode::Test), ("production", Mode::Production)]
             .into_iter()
             .filter_map(|(key, mode)| {
-                let table = table.section(key, &format!("[shops.{id}.{key}]"), problems)?;
+                let table = table.section(key, &format!("[shops.{id}.{key}]"), problems).value()?;
                 Some(mode_table(mode, table, outside, problems))
             })
             .collect(),
@@ -219,13 +238,10 @@ fn learns_by(table: &mut Table<'_>, problems: &mut Problems) -> LearnsBy {
 }
 
 fn legal_entity_id(value: &Value<'_>, problems: &mut Problems) -> Option<LegalEntityId> {
-    let read = text(value, problems)?.parse().ok();
+    let text = text(value, problems)?;
+    let read = text.parse().ok();
     if read.is_none() {
-        let what = "this cannot be the key of a legal entity";
-        problems.push(
-            Problem::new(codes::BAD_LEGAL_ENTITY_ID, &value.spot, what)
-                .instead("write the X of [legal_entities.X], not the company's name"),
-        );
+        problems.push_once(legal_entities::bad_id(&text, &value.spot));
     }
     read
 }

@@ -4,7 +4,9 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::encoding::{self, Misread};
 use super::mask;
+use super::slips::{self, Slip};
 
 /// A file as it was read.
 #[derive(Clone, Debug)]
@@ -46,7 +48,7 @@ pub struct Place {
     pub file: Arc<str>,
     pub line: usize,
     pub column: usize,
-    /// The line, secrets masked.
+    /// The line, secrets masked; of a very long one, what is around the caret.
     pub text: String,
     /// The bytes of `text` that are meant.
     pub caret: Range<usize>,
@@ -57,36 +59,45 @@ pub struct Place {
 pub(super) struct Source {
     name: Arc<str>,
     path: PathBuf,
-    /// Without a byte order mark, so that no column counts it.
     text: String,
+    /// The text as it was meant, each place where it is in `text`.
+    repaired: String,
     masked: String,
+    /// Where each line begins.
+    lines: Vec<usize>,
 }
 
+/// What is wrong with a text before it is even TOML.
+pub(super) type Flaws = (Option<Misread>, Vec<Slip>);
+
 impl Source {
-    /// Takes a file in; the second value is where it stops being UTF-8, if it does.
-    pub(super) fn new(file: File) -> (Self, Option<usize>) {
-        let (text, broken_at) = match String::from_utf8(file.bytes) {
-            Ok(text) => (text, None),
-            Err(error) => {
-                let at = error.utf8_error().valid_up_to();
-                (String::from_utf8_lossy(error.as_bytes()).into_owned(), Some(at))
-            }
-        };
-        let (text, mark) = match text.strip_prefix('\u{feff}') {
-            Some(rest) => (rest.to_owned(), text.len() - rest.len()),
-            None => (text, 0),
-        };
+    pub(super) fn new(file: File) -> (Self, Flaws) {
+        let (text, misread) = encoding::decode(file.bytes);
+        let (repaired, slips) = slips::repair(&text);
+        let newlines = text.match_indices('\n').map(|(at, _)| at + 1);
         let source = Self {
             name: file.path.display().to_string().into(),
             path: file.path,
+            lines: [0].into_iter().chain(newlines).collect(),
             masked: mask::mask(&text),
+            repaired,
             text,
         };
-        (source, broken_at.map(|at| at - mark))
+        (source, (misread, slips))
     }
 
     pub(super) fn text(&self) -> &str {
         &self.text
+    }
+
+    /// The text to be read as TOML.
+    pub(super) fn repaired(&self) -> &str {
+        &self.repaired
+    }
+
+    /// The text without what may be secret, each place where it is in `text`.
+    pub(super) fn masked(&self) -> &str {
+        &self.masked
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -98,11 +109,16 @@ impl Source {
         self.path.parent().unwrap_or(Path::new(""))
     }
 
+    /// The number of the line that holds this byte; the first is 0.
+    fn line_number(&self, offset: usize) -> usize {
+        self.lines.partition_point(|start| *start <= offset).saturating_sub(1)
+    }
+
     /// The line that holds this byte, without its end.
     pub(super) fn line_of(&self, offset: usize) -> Range<usize> {
-        let offset = self.text.floor_char_boundary(offset);
-        let start = self.text[..offset].rfind('\n').map_or(0, |newline| newline + 1);
-        let end = self.text[offset..].find('\n').map_or(self.text.len(), |n| offset + n);
+        let number = self.line_number(offset);
+        let start = self.lines[number];
+        let end = self.lines.get(number + 1).map_or(self.text.len(), |next| next - 1);
         let line = self.text[start..end].trim_end_matches('\r');
         start..start + line.len()
     }
@@ -111,14 +127,38 @@ impl Source {
         let line = self.line_of(spot.start);
         let start = self.text.floor_char_boundary(spot.start).min(line.end);
         let end = self.text.floor_char_boundary(spot.end).clamp(start, line.end);
+        let (text, before) = excerpt(&self.masked, line.clone(), start);
         Place {
             file: self.name.clone(),
-            line: self.text[..line.start].matches('\n').count() + 1,
+            line: self.line_number(line.start) + 1,
             column: self.text[line.start..start].chars().count() + 1,
-            text: self.masked[line.clone()].to_owned(),
-            caret: start - line.start..end - line.start,
+            caret: before..(before + end - start).min(text.len()),
+            text,
         }
     }
+}
+
+/// More of a line would be of no use around a caret, and a file may have one line of a megabyte.
+const LONGEST_EXCERPT: usize = 400;
+
+/// What is shown of a line, and where in it the caret begins.
+fn excerpt(text: &str, line: Range<usize>, caret: usize) -> (String, usize) {
+    if line.len() <= 2 * LONGEST_EXCERPT {
+        return (text[line.clone()].to_owned(), caret - line.start);
+    }
+    let from = text
+        .floor_char_boundary(caret.saturating_sub(LONGEST_EXCERPT))
+        .max(line.start);
+    let to = text.floor_char_boundary(caret + LONGEST_EXCERPT).min(line.end);
+    let (before, after) = (cut(from > line.start), cut(to < line.end));
+    (
+        format!("{before}{}{after}", &text[from..to]),
+        before.len() + caret - from,
+    )
+}
+
+fn cut(is_cut: bool) -> &'static str {
+    if is_cut { "…" } else { "" }
 }
 
 #[cfg(test)]
@@ -126,27 +166,32 @@ mod tests {
     use super::*;
 
     fn source(text: &str) -> Source {
-        let (source, broken_at) = Source::new(File {
+        let file = File {
             path: "x.toml".into(),
             bytes: text.into(),
-        });
-        assert_eq!(broken_at, None);
-        source
+        };
+        Source::new(file).0
     }
 
-    fn place_of(text: &str, needle: &str) -> (usize, usize, String) {
+    fn place_of(text: &str, needle: &str) -> Place {
         let source = source(text);
         let start = source.text().find(needle).unwrap();
         let place = source.place(&Spot::new(0, start..start + needle.len()));
         assert_eq!(&place.text[place.caret.clone()], needle);
-        (place.line, place.column, place.text)
+        place
     }
 
     #[test]
     fn columns_are_characters_and_count_neither_mark_nor_line_end() {
-        assert_eq!(place_of("\u{feff}path = 5\r\n", "5"), (1, 8, "path = 5".to_owned()));
-        assert_eq!(place_of("a = 1\r\npath = 5\r\n", "5"), (2, 8, "path = 5".to_owned()));
-        assert_eq!(place_of("name = \"é€🦀\" # x", "# x").1, 14);
+        for (text, line, column) in [
+            ("\u{feff}path = 5\r\n", 1, 8),
+            ("a = 1\r\npath = 5\r\n", 2, 8),
+            ("name = \"é€🦀\" , 5", 1, 16),
+        ] {
+            let place = place_of(text, "5");
+            assert_eq!((place.line, place.column), (line, column), "{text}");
+            assert!(!place.text.ends_with('\r'));
+        }
     }
 
     #[test]
@@ -157,13 +202,12 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_not_utf8_tells_where() {
-        let bytes = b"\xef\xbb\xbfname = \"caf\xe9\"\n".to_vec();
-        let (source, broken_at) = Source::new(File {
-            path: "x".into(),
-            bytes,
-        });
-        let place = source.place(&Spot::new(0, broken_at.unwrap()..broken_at.unwrap() + 1));
-        assert_eq!((place.line, place.column), (1, 12));
+    fn of_a_very_long_line_only_what_is_around_the_caret_is_shown() {
+        for (before, after) in [(0, 5000), (5000, 0), (5000, 5000)] {
+            let text = format!("name = \"{}X{}\"\n", "é".repeat(before), "é".repeat(after));
+            let place = place_of(&text, "X");
+            assert!(place.text.len() < 1000);
+            assert_eq!(place.column, before + 9);
+        }
     }
 }

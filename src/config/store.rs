@@ -6,12 +6,15 @@ use std::time::Duration;
 use super::codes;
 use super::diagnostics::{Problem, Problems};
 use super::outside::Outside;
-use super::reader::{Table, Value};
+use super::reader::{Given, Table, Value};
 use super::secrets::secret;
 use super::values::{duration, text};
 use crate::outbox;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// What is parked or a dead letter is kept so long at least, and its record with it (design.md 4).
+const KEPT_UNRESOLVED: Duration = Duration::from_secs(90 * 24 * 60 * 60);
 
 pub(super) fn read(table: Option<Table<'_>>, outside: &dyn Outside, problems: &mut Problems) -> outbox::Settings {
     let default = outbox::Settings {
@@ -27,17 +30,32 @@ pub(super) fn read(table: Option<Table<'_>>, outside: &dyn Outside, problems: &m
         let what = "SQLite has no `password`";
         problems.push(Problem::new(codes::UNUSED, &password.spot, what).instead("leave it out"));
     }
+    let keep_bodies = table.optional("keep_bodies", problems, duration);
+    let keep_records = table.optional("keep_records", problems, duration);
+    let records = keep_records.as_ref().map_or(default.keep_records, |at| at.value);
+    bodies_go_first(&keep_bodies, records.max(KEPT_UNRESOLVED), problems);
     let settings = outbox::Settings {
         path: url.or(default.path),
-        keep_bodies: table
-            .optional("keep_bodies", problems, duration)
-            .or(default.keep_bodies),
-        keep_records: table
-            .optional("keep_records", problems, duration)
-            .or(default.keep_records),
+        keep_bodies: keep_bodies.or(default.keep_bodies),
+        keep_records: keep_records.or(default.keep_records),
     };
     table.refuse_the_rest(problems);
     settings
+}
+
+fn bodies_go_first(bodies: &Given<Duration>, records: Duration, problems: &mut Problems) {
+    let Some(bodies) = bodies.as_ref().filter(|bodies| bodies.value > records) else {
+        return;
+    };
+    problems.push(
+        Problem::new(
+            codes::TOO_LONG,
+            &bodies.spot,
+            "`keep_bodies` is longer than `keep_records`",
+        )
+        .why("a body goes with its record at the latest, and would not be kept as long as this says")
+        .instead("raise `keep_records`, which is 400d if it is left out, or lower `keep_bodies`"),
+    );
 }
 
 fn sqlite_path(value: &Value<'_>, problems: &mut Problems) -> Option<PathBuf> {
@@ -58,9 +76,11 @@ fn sqlite_path(value: &Value<'_>, problems: &mut Problems) -> Option<PathBuf> {
     } else {
         "`url` must name a SQLite file"
     };
-    problems.push(
-        Problem::new(codes::UNSUPPORTED_STORE, &value.spot, what)
-            .instead("url = \"sqlite:/var/lib/ipn-router/outbox.db\""),
-    );
+    let problem = Problem::new(codes::UNSUPPORTED_STORE, &value.spot, what);
+    problems.push(if url.starts_with('/') {
+        problem.instead(format!("url = \"sqlite:{url}\""))
+    } else {
+        problem.instead("url = \"sqlite:/var/lib/ipn-router/outbox.db\"")
+    });
     None
 }

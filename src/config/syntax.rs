@@ -1,131 +1,100 @@
 //! Text to a TOML document, and every way in which it is none.
 
-use std::ops::Range;
-
-use toml::Spanned;
-use toml::de::{DeTable, DeValue, Error};
+use toml::de::{DeTable, DeValue};
 
 use super::codes;
 use super::diagnostics::{Problem, Problems};
-use super::source::{Source, Spot};
+use super::doctor;
+use super::duplicates::Duplicates;
+use super::source::{Flaws, Source, Spot};
+
+/// Tells what is wrong with a text before it is even TOML.
+pub(super) fn flaws(file: usize, (misread, slips): Flaws, problems: &mut Problems) {
+    if let Some(misread) = misread {
+        let spot = Spot::new(file, misread.at..misread.at + 1);
+        problems.push(
+            Problem::new(codes::UNREADABLE_FILE, &spot, misread.what)
+                .why("TOML is written in UTF-8, with the line ends of Unix or Windows")
+                .instead(misread.instead),
+        );
+    }
+    for slip in slips {
+        let problem = Problem::new(codes::SYNTAX, &Spot::new(file, slip.span), slip.what);
+        let problem = problem.why(slip.why).instead(slip.instead);
+        match slip.lost {
+            Some(stretch) => problems.push_broken(Spot::new(file, stretch), problem, false),
+            None => problems.push(problem),
+        }
+    }
+}
 
 /// Reads as much of the text as is TOML, and tells of each mistake once.
 pub(super) fn document<'s>(file: usize, source: &'s Source, problems: &mut Problems) -> DeTable<'s> {
-    let (document, errors) = DeTable::parse_recoverable(source.text());
-    let swallowed = swallowed(document.get_ref(), source.text(), &errors);
-    for stretch in &swallowed {
-        let opening = Spot::new(file, stretch.start..stretch.start + 1);
-        let problem = Problem::new(codes::SYNTAX, &opening, "this is opened and never closed")
-            .label("opened here")
-            .instead("close it: `]` for a list, `}` for a table, three quotes for a text of several lines");
-        problems.push_broken(Spot::new(file, stretch.clone()), problem);
+    if let Some(other) = doctor::other_language(source.repaired()) {
+        let problem = Problem::new(codes::SYNTAX, &Spot::new(file, other.span), other.what);
+        let whole = Spot::new(file, 0..source.text().len());
+        problems.push_broken(whole, problem.why(other.why).instead(other.instead), true);
+        return DeTable::new();
     }
+    let (document, errors) = DeTable::parse_recoverable(source.repaired());
+    let mut keys = Vec::new();
+    keys_of(document.get_ref(), &mut keys);
+    keys.sort_unstable();
+    let mut duplicates = Duplicates::of(source);
     let mut last_line = None;
-    for (span, error) in errors.iter().map(|error| (error.span().unwrap_or_default(), error)) {
+    for (span, message) in errors
+        .iter()
+        .map(|error| (error.span().unwrap_or_default(), error.message()))
+    {
         let line = source.line_of(span.start);
-        let is_consequence = swallowed
-            .iter()
-            .any(|stretch| stretch.start <= span.start && span.start <= stretch.end);
-        // What follows on the same line is a consequence too.
-        if is_consequence || last_line.replace(line.clone()) == Some(line.clone()) {
+        // What follows on the same line is a consequence.
+        if last_line.replace(line.clone()) == Some(line.clone()) {
             continue;
         }
-        problems.push_broken(Spot::new(file, line), problem(file, source, span, error.message()));
+        if message == "duplicate key" {
+            if let Some(problem) = duplicates.problem(file, span) {
+                problems.push_broken(Spot::new(file, line), problem, false);
+            }
+            continue;
+        }
+        let is_header = source.text()[line.clone()].trim_start().starts_with('[');
+        let stretch = if is_header {
+            line.start..table_end(source, line.end)
+        } else {
+            line.clone()
+        };
+        let first_key = keys.partition_point(|key| *key < line.start);
+        let keeps_its_key = keys.get(first_key).is_some_and(|key| *key < line.end);
+        let finding = doctor::examine(source, line, span, message);
+        let problem = Problem::new(codes::SYNTAX, &Spot::new(file, finding.span), finding.what)
+            .label(finding.label)
+            .why(finding.why)
+            .instead(finding.instead);
+        problems.push_broken(Spot::new(file, stretch), problem, is_header || !keeps_its_key);
     }
     document.into_inner()
 }
 
-fn problem(file: usize, source: &Source, span: Range<usize>, message: &str) -> Problem {
-    let spot = Spot::new(file, span.clone());
-    if message == "duplicate key" {
-        let problem = Problem::new(codes::TWICE, &spot, "this stands twice")
-            .why("only one of the two would count")
-            .instead("keep one of them");
-        return match first_of_two(source, span) {
-            Some(first) => problem.also(&Spot::new(file, first), "first here"),
-            None => problem,
-        };
-    }
-    let message = message.trim_end_matches(", expected nothing");
-    let line = source.line_of(span.start);
-    let value = source.text()[line.clone()]
-        .split_once('=')
-        .map_or("", |(_, value)| value.trim_start());
-    if value.is_empty() {
-        Problem::new(codes::SYNTAX, &spot, "this is not TOML").label(message)
-    } else if value.starts_with(['"', '\'', '[', '{']) {
-        Problem::new(codes::SYNTAX, &spot, "this is not TOML")
-            .label(message)
-            .instead("check the quotes and brackets of this line")
-    } else {
-        let whole = Spot::new(file, line.end - value.len()..line.end);
-        Problem::new(codes::SYNTAX, &whole, "this is no value of TOML")
-            .label(message)
-            .instead("texts stand in quotes: listen = \"127.0.0.1:8080\"")
-    }
+/// Where the table ends whose header ends here: keys below a broken header may have come into a wrong table.
+fn table_end(source: &Source, header_end: usize) -> usize {
+    let text = source.text();
+    let next = text[header_end..].find("\n[").map(|length| header_end + length);
+    next.unwrap_or(text.len())
 }
 
-/// Lists, tables and texts that were never closed, and so took in the lines below.
-fn swallowed(document: &DeTable<'_>, text: &str, errors: &[Error]) -> Vec<Range<usize>> {
-    let mut found = Vec::new();
-    let is_open = |span: &Range<usize>| {
-        text[span.clone()].contains('\n')
-            && errors.iter().any(|error| {
-                error.span().is_some_and(|at| at.start == span.end)
-                    && (error.message().starts_with("unclosed") || error.message().contains("multi-line"))
-            })
-    };
-    fn walk(table: &DeTable<'_>, is_open: &impl Fn(&Range<usize>) -> bool, found: &mut Vec<Range<usize>>) {
-        for value in table.values() {
-            value_within(value, is_open, found);
-        }
-    }
-    fn value_within(
-        value: &Spanned<DeValue<'_>>,
-        is_open: &impl Fn(&Range<usize>) -> bool,
-        found: &mut Vec<Range<usize>>,
-    ) {
-        if is_open(&value.span()) {
-            return found.push(value.span());
-        }
-        match value.get_ref() {
-            DeValue::Table(table) => walk(table, is_open, found),
-            DeValue::Array(array) => array.iter().for_each(|element| value_within(element, is_open, found)),
+/// Where every key begins.
+fn keys_of(table: &DeTable<'_>, found: &mut Vec<usize>) {
+    fn within(value: &DeValue<'_>, found: &mut Vec<usize>) {
+        match value {
+            DeValue::Array(array) => array.iter().for_each(|element| within(element.get_ref(), found)),
+            DeValue::Table(table) => keys_of(table, found),
             _ => {}
         }
     }
-    walk(document, &is_open, &mut found);
-    found
-}
-
-/// Where the header or key of this line stands for the first time; the document keeps only one of the two.
-fn first_of_two(source: &Source, second: Range<usize>) -> Option<Range<usize>> {
-    let text = source.text();
-    let line = source.line_of(second.start);
-    let is_header = text[line.clone()].trim_start().starts_with('[');
-    let word = |line: &str| {
-        let end = if is_header { "#" } else { "=" };
-        line.split(end).next().unwrap_or(line).replace([' ', '\t', '\r'], "")
-    };
-    let wanted = word(&text[line.clone()]);
-    let mut at = 0;
-    let mut first = None;
-    for earlier in text[..line.start].split_inclusive('\n') {
-        let trimmed = earlier.trim_start();
-        if !is_header && trimmed.starts_with('[') {
-            first = None;
-        } else if first.is_none() && word(trimmed.trim_end()) == wanted {
-            let start = at + earlier.len() - trimmed.len();
-            let length = if is_header {
-                trimmed.trim_end().len()
-            } else {
-                wanted.len()
-            };
-            first = Some(start..start + length);
-        }
-        at += earlier.len();
+    for (key, value) in table {
+        found.push(key.span().start);
+        within(value.get_ref(), found);
     }
-    first
 }
 
 #[cfg(test)]
@@ -134,11 +103,12 @@ mod tests {
     use super::*;
 
     fn places(text: &str) -> Vec<(&'static str, usize, usize)> {
-        let (source, _) = Source::new(File {
+        let (source, flaws_found) = Source::new(File {
             path: "a.toml".into(),
             bytes: text.into(),
         });
         let mut problems = Problems::default();
+        flaws(0, flaws_found, &mut problems);
         document(0, &source, &mut problems);
         let found = problems.finish(&[source]);
         found.iter().map(|d| (d.code.0, d.place.line, d.place.column)).collect()
@@ -146,10 +116,11 @@ mod tests {
 
     #[test]
     fn each_mistake_is_told_once() {
-        assert_eq!(places("a = \nb = truee\r\nc = 1\n"), [("E001", 1, 5), ("E001", 2, 5)]);
+        assert_eq!(places("a = \nb = truee\r\nc = 1\n"), [("E001", 1, 3), ("E001", 2, 5)]);
         assert_eq!(places("a = [1, 2\nb = 3\n[x]\ny = 1\n"), [("E001", 1, 5)]);
         assert_eq!(places("a = \"\"\"x\nb = 3\n"), [("E001", 1, 5)]);
-        assert_eq!(places("a = \"x\nb = \"3\"\n"), [("E001", 1, 7)]);
+        assert_eq!(places("a = \"x\nb = \"3\"\n"), [("E001", 1, 5)]);
+        assert_eq!(places("a = { x = 1\nb = 3\n[x]\ny = { z = 1 }\n"), [("E001", 1, 5)]);
     }
 
     #[test]

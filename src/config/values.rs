@@ -8,16 +8,38 @@ use jiff::SpanRelativeTo;
 use jiff::fmt::friendly::SpanParser;
 
 use super::codes::{self, Code};
-use super::diagnostics::{Problem, Problems};
-use super::reader::{Value, closest};
+use super::diagnostics::Problems;
+use super::doctor::boolean;
+use super::names::closest;
+use super::reader::Value;
 use super::source::At;
+
+/// What a value must be, in words and by examples.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Expected {
+    pub(super) what: &'static str,
+    pub(super) examples: &'static str,
+}
+
+const TEXT: Expected = Expected {
+    what: "a text in quotes",
+    examples: "put quotes around it",
+};
 
 /// Any text with something in it.
 pub(super) fn text(value: &Value<'_>, problems: &mut Problems) -> Option<String> {
-    let text = any_text(value, "a text in quotes", problems)?;
-    if text.trim().is_empty() || text.chars().any(char::is_control) {
-        let what = format!("`{}` must be one line with something in it", value.key);
-        problems.push(Problem::new(codes::BAD_TEXT, &value.spot, what));
+    let text = any_text(value, TEXT, problems)?;
+    let problem = |what: &str| value.problem(codes::BAD_TEXT, format!("`{}` {what}", value.key));
+    if text.trim().is_empty() {
+        problems.push(problem("is empty").instead("write something between the quotes, or leave the key out"));
+        return None;
+    }
+    if text.chars().any(char::is_control) {
+        problems.push(
+            problem("holds a tab, a line end or another control character")
+                .why("between double quotes, \\n is a line end and \\t a tab")
+                .instead("one line; a path with \\ in it stands between single quotes"),
+        );
         return None;
     }
     Some(text.trim().to_owned())
@@ -27,7 +49,13 @@ pub(super) fn text(value: &Value<'_>, problems: &mut Problems) -> Option<String>
 pub(super) fn flag(value: &Value<'_>, problems: &mut Problems) -> Option<bool> {
     let flag = value.as_bool();
     if flag.is_none() {
-        value.wrong_type("true or false, without quotes", problems);
+        let written = value.as_str().map(str::to_owned);
+        let written = written.or_else(|| value.as_integer().map(|number| number.to_string()));
+        let problem = value.wrong_type("true or false, without quotes");
+        problems.push(match written.as_deref().and_then(boolean) {
+            Some(meant) => problem.instead(format!("{} = {meant}", value.key)),
+            None => problem.instead("true or false"),
+        });
     }
     flag
 }
@@ -38,18 +66,33 @@ pub(super) fn word<T: Copy>(
 ) -> impl Fn(&Value<'_>, &mut Problems) -> Option<T> + Copy {
     move |value, problems| {
         let all: Vec<_> = words.iter().map(|(word, _)| *word).collect();
-        let text = any_text(value, &format!("one of {}", quoted(&all)), problems)?;
+        let Some(text) = value.as_str() else {
+            let problem = value.wrong_type("a word in quotes");
+            problems.push(problem.instead(format!("one of {}", quoted(&all))));
+            return None;
+        };
         let found = words.iter().find(|(word, _)| *word == text);
         if found.is_none() {
-            let what = format!("`{}` is none of {}", value.key, quoted(&all));
-            let problem = Problem::new(codes::UNKNOWN_WORD, &value.spot, what);
-            problems.push(match closest(text, &all) {
+            let what = format!("`{}` knows no such word", value.key);
+            let problem = value.problem(codes::UNKNOWN_WORD, what);
+            problems.push(match meant_word(text, &all) {
                 Some(meant) => problem.instead(format!("did you mean \"{meant}\"?")),
-                None => problem,
+                None => problem.instead(format!("one of {}", quoted(&all))),
             });
         }
         found.map(|(_, meaning)| *meaning)
     }
+}
+
+/// "sha256" is "hmac-sha-256", and "french" is "fr".
+fn meant_word<'w>(text: &str, known: &[&'w str]) -> Option<&'w str> {
+    let plain = |word: &str| word.to_lowercase().replace(|c: char| !c.is_alphanumeric(), "");
+    let text = plain(text);
+    let related = |known: &&&str| {
+        let known = plain(known);
+        text.len() > 2 && (known.contains(&text) || text.starts_with(&known))
+    };
+    closest(&text, known).or_else(|| known.iter().find(related).copied())
 }
 
 /// A list of such values; every wrong one is told.
@@ -58,7 +101,11 @@ pub(super) fn list<T>(
 ) -> impl Fn(&Value<'_>, &mut Problems) -> Option<Vec<T>> {
     move |value, problems| {
         let Some(elements) = value.elements() else {
-            value.wrong_type("a list in brackets", problems);
+            let problem = value.wrong_type("a list in brackets");
+            problems.push(problem.instead(format!(
+                "{} = [\"…\", \"…\"], in brackets even if it is only one",
+                value.key
+            )));
             return None;
         };
         let read: Vec<_> = elements.iter().map(|element| read(element, problems)).collect();
@@ -73,7 +120,7 @@ pub(super) fn one_or_list<T>(
     move |value, problems| match value.elements() {
         Some(elements) if elements.is_empty() => {
             let what = format!("`{}` is an empty list", value.key);
-            problems.push(Problem::new(codes::BAD_TEXT, &value.spot, what).instead("leave the key out"));
+            problems.push(value.problem(codes::BAD_TEXT, what).instead("leave the key out"));
             None
         }
         Some(_) => list(&read)(value, problems),
@@ -96,14 +143,53 @@ const LONGEST: Duration = Duration::from_secs(3650 * 24 * 60 * 60);
 
 /// "30s", "2 h", "14d".
 pub(super) fn duration(value: &Value<'_>, problems: &mut Problems) -> Option<Duration> {
-    let expected = "a time such as \"500ms\", \"30s\", \"5m\", \"2 h\" or \"14d\"";
-    let text = any_text(value, expected, problems)?;
+    let Some(text) = value.as_str() else {
+        let number = value
+            .as_integer()
+            .filter(|number| *number > 0)
+            .map(|number| number.to_string());
+        problems.push(
+            value
+                .wrong_type("a time in quotes, with its unit")
+                .instead(times(number.as_deref())),
+        );
+        return None;
+    };
     let read = parse_duration(text);
     if read.is_none() {
-        let what = format!("`{}` must be {expected}", value.key);
-        problems.push(Problem::new(codes::BAD_DURATION, &value.spot, what));
+        let number = text.trim();
+        let is_number = !number.is_empty() && number.bytes().all(|c| c.is_ascii_digit()) && number != "0";
+        let what = format!("`{}` must be a time with its unit", value.key);
+        let problem = value.problem(codes::BAD_DURATION, what);
+        problems.push(problem.instead(times(is_number.then_some(number))));
     }
     read
+}
+
+/// Such a time that must not be longer than another; `most` is that one in words.
+pub(super) fn duration_within(
+    longest: Duration,
+    most: &'static str,
+    why: &'static str,
+) -> impl Fn(&Value<'_>, &mut Problems) -> Option<Duration> {
+    move |value, problems| {
+        let read = duration(value, problems)?;
+        if read <= longest {
+            return Some(read);
+        }
+        let what = format!("`{}` is longer than {most}", value.key);
+        let problem = value.problem(codes::TOO_LONG, what);
+        problems.push(problem.why(why).instead(format!("\"{most}\" or less")));
+        None
+    }
+}
+
+/// Examples; if a number stands alone, with that one.
+fn times(number: Option<&str>) -> String {
+    match number {
+        Some(n) => format!("\"{n}s\" for seconds, \"{n}m\" minutes, \"{n}h\" hours, \"{n}d\" days"),
+        None => "\"500ms\", \"30s\", \"5m\", \"2h\", \"14d\"; a year is \"365d\"".to_owned(),
+    }
 }
 
 fn parse_duration(text: &str) -> Option<Duration> {
@@ -122,15 +208,20 @@ fn parse_duration(text: &str) -> Option<Duration> {
 pub(super) fn size(value: &Value<'_>, problems: &mut Problems) -> Option<usize> {
     let bytes = match value.as_integer() {
         Some(bytes) => usize::try_from(bytes).ok(),
-        None => parse_size(any_text(value, "a size such as \"64 KiB\"", problems)?),
+        None => parse_size(any_text(value, SIZE, problems)?),
     };
     let read = bytes.filter(|bytes| (1024..=64 * 1024 * 1024).contains(bytes));
     if read.is_none() {
-        let what = format!("`{}` must be a size from \"1 KiB\" to \"64 MiB\"", value.key);
-        problems.push(Problem::new(codes::BAD_NUMBER, &value.spot, what));
+        let what = format!("`{}` must be {}", value.key, SIZE.what);
+        problems.push(value.problem(codes::BAD_NUMBER, what).instead(SIZE.examples));
     }
     read
 }
+
+const SIZE: Expected = Expected {
+    what: "a size from 1 KiB to 64 MiB",
+    examples: "\"64 KiB\", \"1 MiB\"",
+};
 
 fn parse_size(text: &str) -> Option<usize> {
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
@@ -148,14 +239,11 @@ fn parse_size(text: &str) -> Option<usize> {
 
 /// "10/s", "600/min".
 pub(super) fn rate(value: &Value<'_>, problems: &mut Problems) -> Option<f64> {
-    let expected = "a rate such as \"10/s\" or \"600/min\"";
-    let text = any_text(value, expected, problems)?;
-    let read = parse_rate(text);
-    if read.is_none() {
-        let what = format!("`{}` must be {expected}", value.key);
-        problems.push(Problem::new(codes::BAD_NUMBER, &value.spot, what));
-    }
-    read
+    let expected = Expected {
+        what: "a number of calls in a second, minute or hour",
+        examples: "\"10/s\", \"600/min\", \"1000/h\"",
+    };
+    parsed(value, expected, codes::BAD_NUMBER, problems, parse_rate)
 }
 
 fn parse_rate(text: &str) -> Option<f64> {
@@ -174,7 +262,11 @@ fn parse_rate(text: &str) -> Option<f64> {
 pub(super) fn count(most: usize) -> impl Fn(&Value<'_>, &mut Problems) -> Option<NonZeroUsize> {
     move |value, problems| {
         let Some(number) = value.as_integer() else {
-            value.wrong_type("a number, without quotes", problems);
+            let problem = value.wrong_type("a whole number, without quotes");
+            problems.push(match value.as_str().and_then(|text| text.trim().parse::<u32>().ok()) {
+                Some(number) => problem.instead(format!("{} = {number}", value.key)),
+                None => problem.instead(format!("from 1 to {most}")),
+            });
             return None;
         };
         let read = usize::try_from(number)
@@ -183,7 +275,11 @@ pub(super) fn count(most: usize) -> impl Fn(&Value<'_>, &mut Problems) -> Option
             .and_then(NonZeroUsize::new);
         if read.is_none() {
             let what = format!("`{}` must be from 1 to {most}", value.key);
-            problems.push(Problem::new(codes::BAD_NUMBER, &value.spot, what));
+            problems.push(
+                value
+                    .problem(codes::BAD_NUMBER, what)
+                    .instead("a number within these bounds"),
+            );
         }
         read
     }
@@ -194,10 +290,10 @@ pub(super) fn path(value: &Value<'_>, problems: &mut Problems) -> Option<PathBuf
     text(value, problems).map(|text| value.folder().join(text))
 }
 
-pub(super) fn any_text<'d>(value: &Value<'d>, expected: &str, problems: &mut Problems) -> Option<&'d str> {
+pub(super) fn any_text<'d>(value: &Value<'d>, expected: Expected, problems: &mut Problems) -> Option<&'d str> {
     let text = value.as_str();
     if text.is_none() {
-        value.wrong_type(expected, problems);
+        problems.push(value.wrong_type(expected.what).instead(expected.examples));
     }
     text
 }
@@ -205,18 +301,15 @@ pub(super) fn any_text<'d>(value: &Value<'d>, expected: &str, problems: &mut Pro
 /// A text that some other type's parser reads.
 pub(super) fn parsed<T>(
     value: &Value<'_>,
-    expected: &str,
+    expected: Expected,
     code: Code,
     problems: &mut Problems,
     parse: impl FnOnce(&str) -> Option<T>,
 ) -> Option<T> {
     let read = parse(any_text(value, expected, problems)?.trim());
     if read.is_none() {
-        problems.push(Problem::new(
-            code,
-            &value.spot,
-            format!("`{}` must be {expected}", value.key),
-        ));
+        let what = format!("`{}` must be {}", value.key, expected.what);
+        problems.push(value.problem(code, what).instead(expected.examples));
     }
     read
 }

@@ -1,6 +1,6 @@
 //! The configuration as written: every table of every file, read and not yet fitted together.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use super::admin::{self, AdminTable};
@@ -12,10 +12,10 @@ use super::mail::{self, MailTable};
 use super::outside::Outside;
 use super::reader::Table;
 use super::shops::{self, ModeTable, ShopTable, Shops};
-use super::source::{At, File, Source, Spot};
+use super::source::{At, File, Source};
 use super::values::{at, list, text, word};
 use super::{receiver, store, syntax};
-use crate::domain::{LegalEntityId, Mode};
+use crate::domain::{LegalEntityId, Mode, ShopId};
 use crate::{outbox, receive};
 
 /// Everything that the files say.
@@ -27,6 +27,8 @@ pub(super) struct Written {
     pub(super) admin: Option<AdminTable>,
     pub(super) legal_entities: LegalEntities,
     pub(super) shops: Shops,
+    /// The shops of each company that any of them names, in the order of their ids.
+    members: BTreeMap<LegalEntityId, Vec<ShopId>>,
 }
 
 /// The shops of one company that take part in one mode.
@@ -65,9 +67,8 @@ impl Written {
 
     /// The shops of one company.
     pub(super) fn shops_of(&self, id: &LegalEntityId) -> impl Iterator<Item = &ShopTable> {
-        self.shops
-            .values()
-            .filter(move |shop| shop.legal_entity.as_ref().is_some_and(|owner| owner.value == *id))
+        let members = self.members.get(id).map_or(&[][..], Vec::as_slice);
+        members.iter().filter_map(|shop| self.shops.get(shop))
     }
 }
 
@@ -81,12 +82,12 @@ pub(super) fn read(main: File, outside: &dyn Outside, problems: &mut Problems) -
         let document = syntax::document(number, &source, problems);
         let mut table = Table::root(&document, number, &source);
         for key in ["include", "reload", "receiver", "store", "mail", "admin"] {
-            let given = table.optional(key, problems, |value, _| Some(value.spot.clone()));
-            if let Some(given) = given.at() {
+            if let Some(spot) = table.misplaced(key) {
                 let what = format!("`{key}` belongs into the main file");
                 problems.push(
-                    Problem::new(codes::NOT_IN_INCLUDED_FILE, &given.spot, what)
-                        .why("an included file holds [legal_entities.…] and [shops.…] only"),
+                    Problem::new(codes::NOT_IN_INCLUDED_FILE, &spot, what)
+                        .why("an included file holds [legal_entities.…] and [shops.…] only")
+                        .instead("move it there"),
                 );
             }
         }
@@ -94,18 +95,17 @@ pub(super) fn read(main: File, outside: &dyn Outside, problems: &mut Problems) -
         table.refuse_the_rest(problems);
         sources.push(source);
     }
+    for shop in written.shops.values() {
+        if let Some(owner) = &shop.legal_entity {
+            written.members.entry(owner.value.clone()).or_default().push(shop.id);
+        }
+    }
     (written, sources)
 }
 
 fn source(number: usize, file: File, problems: &mut Problems) -> Source {
-    let (source, broken_at) = Source::new(file);
-    if let Some(at) = broken_at {
-        let spot = Spot::new(number, at..at + 1);
-        let problem = Problem::new(codes::UNREADABLE_FILE, &spot, "this is not UTF-8")
-            .why("TOML is written in UTF-8")
-            .instead("save the file as UTF-8");
-        problems.push_broken(Spot::new(number, source.line_of(at)), problem);
-    }
+    let (source, flaws) = Source::new(file);
+    syntax::flaws(number, flaws, problems);
     source
 }
 
@@ -119,16 +119,23 @@ fn read_main(source: &Source, outside: &dyn Outside, problems: &mut Problems) ->
         problems.push(not_yet(Problem::new(codes::NOT_YET, &watch.spot, what)));
     }
     let mut written = Written {
-        receiver: receiver::read(table.section("receiver", "[receiver]", problems), outside, problems),
-        store: store::read(table.section("store", "[store]", problems), outside, problems),
+        receiver: receiver::read(
+            table.section("receiver", "[receiver]", problems).value(),
+            outside,
+            problems,
+        ),
+        store: store::read(table.section("store", "[store]", problems).value(), outside, problems),
         mail: table
             .section("mail", "[mail]", problems)
+            .value()
             .map(|table| mail::read(table, outside, problems)),
         admin: table
             .section("admin", "[admin]", problems)
+            .value()
             .map(|table| admin::read(table, outside, problems)),
         legal_entities: LegalEntities::new(),
         shops: Shops::new(),
+        members: BTreeMap::new(),
     };
     legal_entities_and_shops(&mut table, &mut written, outside, problems);
     table.refuse_the_rest(problems);
@@ -141,10 +148,10 @@ fn legal_entities_and_shops(
     outside: &dyn Outside,
     problems: &mut Problems,
 ) {
-    if let Some(table) = table.section("legal_entities", "[legal_entities]", problems) {
+    if let Some(table) = table.section("legal_entities", "[legal_entities]", problems).value() {
         legal_entities::read(table, &mut written.legal_entities, problems);
     }
-    if let Some(table) = table.section("shops", "[shops]", problems) {
+    if let Some(table) = table.section("shops", "[shops]", problems).value() {
         shops::read(table, &mut written.shops, outside, problems);
     }
 }
@@ -161,6 +168,7 @@ fn included(main: &Source, include: &[At<String>], outside: &dyn Outside, proble
                 problems.push_broken(
                     pattern.spot.clone(),
                     Problem::new(codes::UNREADABLE_FILE, &pattern.spot, what),
+                    true,
                 );
                 continue;
             }
@@ -168,8 +176,8 @@ fn included(main: &Source, include: &[At<String>], outside: &dyn Outside, proble
         if found.is_empty() {
             let problem = Problem::new(codes::INCLUDE_MATCHES_NOTHING, &pattern.spot, "no file has such a name")
                 .why("companies and shops that were meant to be included would be unknown")
-                .instead("paths are relative to this file; `*` and `?` stand for characters of one name");
-            problems.push_broken(pattern.spot.clone(), problem);
+                .instead("a path relative to this file, such as \"companies.d/*.toml\" for all files of a folder");
+            problems.push_broken(pattern.spot.clone(), problem, true);
         }
         files.extend(found.into_iter().filter(|file| seen.insert(file.path.clone())));
     }

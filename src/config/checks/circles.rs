@@ -1,9 +1,12 @@
 //! Rules about the shops of a company in one mode: who is notified, who can learn of it, and who signs.
 
+use std::collections::BTreeMap;
+
 use crate::config::codes;
 use crate::config::diagnostics::{Problem, Problems};
-use crate::config::reader::closest;
+use crate::config::names::closest;
 use crate::config::shops::{ModeTable, ShopTable, key_name};
+use crate::config::source::Spot;
 use crate::config::written::{CircleTables, Written};
 use crate::domain::{ForeignOrders, Format, Kind};
 
@@ -45,17 +48,20 @@ fn is_learnt_from(circle: &CircleTables<'_>, shop: &ShopTable, format: Format) -
 
 pub(super) fn every_shop_has_a_legal_entity(written: &Written, problems: &mut Problems) {
     let known: Vec<_> = written.legal_entities.keys().map(|id| id.as_str()).collect();
+    let mut guesses = BTreeMap::new();
     for shop in written.shops.values() {
         let Some(owner) = &shop.legal_entity else { continue };
         if written.legal_entities.contains_key(&owner.value) {
             continue;
         }
-        let what = format!(
-            "shop {} belongs to \"{}\", which is no legal entity here",
-            shop.id, owner.value
-        );
+        // Told once, however many shops name it: the mistake may as well be in the header of the company.
+        let what = format!("there is no legal entity \"{}\"", owner.value);
         let problem = Problem::new(codes::NO_LEGAL_ENTITY, &owner.spot, what);
-        problems.push(match closest(owner.value.as_str(), &known) {
+        let problem = problem.why("tokens are shared inside a legal entity; without one nobody is told anything");
+        let meant = *guesses
+            .entry(&owner.value)
+            .or_insert_with(|| closest(owner.value.as_str(), &known));
+        problems.push_once(match meant {
             Some(meant) => problem.instead(format!("did you mean \"{meant}\"?")),
             None => problem.instead(format!("add a table [legal_entities.{}]", owner.value)),
         });
@@ -220,7 +226,8 @@ pub(super) fn urls_are_used(written: &Written, problems: &mut Problems) {
                         .why(format!(
                             "there is no `{}`, and no other shop to learn from",
                             key_name(format)
-                        )),
+                        ))
+                        .instead("leave it out"),
                     );
                 }
             }
@@ -232,9 +239,43 @@ pub(super) fn urls_are_used(written: &Written, problems: &mut Problems) {
                     "`learns_by` leaves \"event\" out"
                 };
                 let what = "nothing is ever sent to this `event_url`";
-                problems.push(Problem::new(codes::UNUSED, &url.spot, what).why(why));
+                problems.push(
+                    Problem::new(codes::UNUSED, &url.spot, what)
+                        .why(why)
+                        .instead("leave it out"),
+                );
             }
         }
+    }
+}
+
+pub(super) fn nothing_stands_idle(written: &Written, problems: &mut Problems) {
+    for (id, entity) in &written.legal_entities {
+        if written.shops_of(id).next().is_none() {
+            let what = format!("no shop belongs to \"{id}\"");
+            let problem = Problem::new(codes::UNUSED, &entity.spot, what);
+            problems.push(problem.instead(format!(
+                "give its shops `legal_entity = \"{id}\"`, or leave the table out"
+            )));
+        }
+    }
+    for shop in written.shops.values().filter(|shop| shop.modes.is_empty()) {
+        let (id, what) = (shop.id, format!("shop {} takes part in no mode", shop.id));
+        problems.push(
+            Problem::new(codes::UNUSED, &shop.spot, what)
+                .why("nothing is received for it, and nothing sent to it")
+                .instead(format!("add [shops.{id}.production], [shops.{id}.test], or both")),
+        );
+    }
+}
+
+pub(super) fn there_is_a_shop(written: &Written, problems: &mut Problems) {
+    if written.shops.is_empty() {
+        problems.push(
+            Problem::new(codes::NO_SHOP, &Spot::new(0, 0..0), "no shop is configured")
+                .why("every notification would be refused, and the gateway sends it only a few times")
+                .instead("add [legal_entities.acme] and [shops.12345678], as in ipn-router.example.toml"),
+        );
     }
 }
 

@@ -37,6 +37,8 @@ const ONCE_ALL_IS_RIGHT: &[Check] = &[
     circles::keys_are_used,
     circles::urls_are_used,
     circles::named_shops_get_their_own,
+    circles::nothing_stands_idle,
+    circles::there_is_a_shop,
 ];
 
 /// Tells of everything that does not fit.

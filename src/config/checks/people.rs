@@ -10,7 +10,7 @@ pub(super) fn mail_has_a_sender(written: &Written, problems: &mut Problems) {
         problems.push(
             Problem::new(codes::NO_SENDER, &mail.spot, "[mail] has no `from`")
                 .why("mail servers refuse an e-mail without a sender")
-                .instead("add a line such as `from = \"IPN router <ipn-router@example.com>\"`"),
+                .instead("add from = \"IPN router <ipn-router@example.com>\""),
         );
     }
 }
@@ -60,7 +60,7 @@ pub(super) fn every_company_has_a_failure_address(written: &Written, problems: &
                     format!("\"{id}\" has no `failure_emails`"),
                 )
                 .why("nobody is told when its shops cannot be reached")
-                .instead("add a line such as `failure_emails = \"oncall@acme.example\"`"),
+                .instead("add failure_emails = \"oncall@acme.example\""),
             );
         }
     }

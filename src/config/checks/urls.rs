@@ -64,7 +64,8 @@ pub(super) fn each_stays_in_one_legal_entity(written: &Written, problems: &mut P
             problems.push(
                 Problem::new(codes::SHARED_URL, &second.spot, what)
                     .also(&first.spot, "also here")
-                    .why("it gets each shared notification once for each of these shops"),
+                    .why("it gets each shared notification once for each of these shops")
+                    .instead("nothing, if one service answers for both"),
             );
         }
     }
