@@ -211,9 +211,11 @@ mod tests {
     use crate::config::{self, File, Machine};
 
     fn receiver(toml: &str) -> String {
+        let shop = "shops.12345678 = { name = \"Paris\", legal_entity = \"acme\" }\n\
+                    legal_entities.acme = { name = \"ACME\" }\n";
         let file = File {
             path: "ipn-router.toml".into(),
-            bytes: toml.into(),
+            bytes: format!("{shop}{toml}").into(),
         };
         own_receiver(&config::parse(file, &Machine).unwrap())
             .unwrap()
