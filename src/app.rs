@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 
 use crate::alert::{self, Alert, MailerError};
 use crate::config::Config;
-use crate::deliver::{self, Delivery};
+use crate::deliver::{self, Delivery, Destinations};
 use crate::domain::{Clock, DestinationKey};
 use crate::outbox::{self, OpenError, Outbox};
 use crate::receive::{self, Intake, Receiver};
@@ -43,12 +43,39 @@ pub enum RunError {
 
 /// The daemon, ready to run.
 pub struct App {
+    control: Control,
     outbox: Outbox,
     store: outbox::Settings,
     clock: Arc<dyn Clock>,
     receiver: Receiver,
     delivery: Delivery,
     alert: Alert,
+}
+
+/// Changes the daemon while it runs.
+#[derive(Clone, Debug)]
+pub struct Control {
+    intake: Arc<Intake>,
+    delivery: deliver::Control,
+    clock: Arc<dyn Clock>,
+}
+
+impl Control {
+    /// Receives, routes and delivers by this configuration from now on; all of it, or nothing if it cannot be used.
+    ///
+    /// A notification that is being received, and an attempt that is being made, end as they began. What waits is
+    /// delivered by the new settings of its destination; it stays in the store while there are none.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError`]: what of the configuration cannot be used on this machine. The one before goes on.
+    pub async fn apply(&self, config: Config) -> Result<(), BuildError> {
+        let served = destinations(config.destinations, &self.clock)?;
+        // First those who deliver, so that nothing new waits for an owner that is still to come.
+        self.delivery.serve(served).await;
+        self.intake.replace_keyring(Keyring::new(config.keys));
+        Ok(())
+    }
 }
 
 impl App {
@@ -65,15 +92,21 @@ impl App {
             .map(|settings| (settings.key.clone(), about(settings)))
             .collect();
         let alert = Alert::new(outbox.clone(), Arc::clone(clock), config.alert, about)?;
-        let delivery = Delivery::new(config.destinations, outbox.clone(), Arc::clone(clock))
-            .map_err(|(key, error)| BuildError::Destination(key, error))?;
+        let served = destinations(config.destinations, clock)?;
+        let delivery = Delivery::new(served, outbox.clone(), Arc::clone(clock));
         let intake = Arc::new(Intake::new(
             Keyring::new(config.keys),
             outbox.clone(),
             Arc::clone(clock),
         ));
         let receiver = Receiver::new(config.receiver, &intake)?;
+        let control = Control {
+            intake,
+            delivery: delivery.control(),
+            clock: Arc::clone(clock),
+        };
         Ok(Self {
+            control,
             outbox,
             store: config.store,
             clock: Arc::clone(clock),
@@ -81,6 +114,11 @@ impl App {
             delivery,
             alert,
         })
+    }
+
+    /// To change it while it runs.
+    pub fn control(&self) -> Control {
+        self.control.clone()
     }
 
     /// Receives, delivers and alerts until `shutdown`; then accepts nothing new, lets what is in hand end within a
@@ -119,6 +157,10 @@ impl App {
         }
         ended
     }
+}
+
+fn destinations(settings: Vec<deliver::Settings>, clock: &Arc<dyn Clock>) -> Result<Destinations, BuildError> {
+    Destinations::prepare(settings, clock).map_err(|(key, error)| BuildError::Destination(key, error))
 }
 
 async fn until(mut stopped: watch::Receiver<bool>) {

@@ -1,39 +1,48 @@
 //! The owner of one destination: a few slots that share a schedule, each with a connection of its own.
 
+use std::collections::HashSet;
 use std::panic::resume_unwind;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::watch;
-use tokio::task::{JoinError, JoinSet};
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::schedule::{Ended, Job, Limits, Question, Schedule, Step};
 use super::{Client, Connection, RenderError, Renderer, Settings, SetupError};
-use crate::domain::{Attempted, Cause, Clock, Health, Incident, Outcome};
+use crate::domain::{Attempted, Cause, Clock, DestinationKey, Incident, Outcome};
 use crate::outbox::{AttemptRecord, Inbox, Lease, News, Next, Outbox, OutboxError, StoredNotification};
 
 /// How long a store that does not answer is left alone.
 const STORE_PAUSE: Duration = Duration::from_secs(1);
 
+/// What a destination is to do, as its keeper is told.
+#[derive(Clone, Debug)]
+pub(super) enum Wanted {
+    /// It is in no configuration any more, or switched off: what waits for it stays in the store.
+    Parked,
+    Served(Arc<Prepared>),
+    /// The daemon ends.
+    Stopped,
+}
+
 /// What the slots of one destination share.
 #[derive(Debug)]
 struct Destination {
-    settings: Settings,
-    renderer: Renderer,
-    client: Arc<Client>,
+    key: DestinationKey,
     outbox: Outbox,
     inbox: Arc<Inbox>,
     clock: Arc<dyn Clock>,
     lease: Lease,
-    give_up_from: Timestamp,
     state: Mutex<State>,
 }
 
 #[derive(Debug)]
 struct State {
     schedule: Schedule,
+    give_up_from: Timestamp,
     incident: Option<Incident>,
     /// Records that the store did not take; nothing is attempted until it does, lest a shop is called again and again
     /// for what cannot be noted.
@@ -70,83 +79,126 @@ impl Prepared {
         })
     }
 
-    /// Takes the destination over and serves it until `stop`; then lets running attempts end, and gives it back.
-    ///
-    /// # Errors
-    ///
-    /// [`OutboxError`] if the store has not given it until `stop`.
-    pub(super) async fn serve(
-        self,
-        outbox: Outbox,
-        clock: Arc<dyn Clock>,
-        mut stop: watch::Receiver<bool>,
-    ) -> Result<(), OutboxError> {
-        let Self {
-            settings,
-            renderer,
-            client,
-        } = self;
-        let inbox = Arc::new(Inbox::default());
-        let owned = loop {
-            match outbox.own(&settings.key, Arc::clone(&inbox)).await {
-                Ok(owned) => break owned,
-                Err(error) if *stop.borrow() => return Err(error),
-                // A full disk, perhaps: what is received meanwhile must not wait for the next start.
-                Err(error) => {
-                    let destination = &settings.key;
-                    tracing::error!(%error, %destination, "cannot serve {destination}, trying again: {error}");
-                    tokio::time::timeout(STORE_PAUSE, stop.changed()).await.ok();
-                }
-            }
-        };
-        let limits = Limits::new(settings.concurrency.get(), settings.rate);
-        let health = Health::new(owned.down_since);
-        let failing = usize::try_from(owned.failing).unwrap_or(usize::MAX);
-        let state = State {
-            schedule: Schedule::new(limits, health, owned.read, owned.last, failing, clock.now()),
-            incident: owned.incident,
-            refused: Vec::new(),
-            retry_refused_at: None,
-            lost: false,
-        };
-        let slots = settings.concurrency.get();
-        let destination = Arc::new(Destination {
-            settings,
-            renderer,
-            client,
-            outbox,
-            inbox,
-            clock,
-            lease: owned.lease,
-            give_up_from: owned.give_up_from,
-            state: Mutex::new(state),
-        });
-        let mut running = JoinSet::new();
-        for _ in 0..slots {
-            running.spawn(Arc::clone(&destination).slot(stop.clone()));
-        }
-        while let Some(ended) = running.join_next().await {
-            if let Err(panic) = ended.map_err(JoinError::into_panic) {
-                // What it held of the schedule is lost; a new start knows everything from the store.
-                resume_unwind(panic);
-            }
-        }
-        if let Err(error) = destination.outbox.release(destination.lease).await {
-            // The next owner takes it over all the same.
-            tracing::debug!(%error, destination = %destination.settings.key, "not given back: {error}");
-        }
-        Ok(())
+    pub(super) fn key(&self) -> &DestinationKey {
+        &self.settings.key
+    }
+
+    fn limits(&self) -> Limits {
+        Limits::new(self.settings.concurrency.get(), self.settings.rate)
     }
 }
 
+/// Serves a destination whenever that is wanted, until it is stopped.
+pub(super) async fn keep(
+    key: DestinationKey,
+    outbox: Outbox,
+    clock: Arc<dyn Clock>,
+    mut wanted: watch::Receiver<Wanted>,
+) {
+    loop {
+        let now = wanted.borrow_and_update().clone();
+        match now {
+            Wanted::Parked => {
+                if wanted.changed().await.is_err() {
+                    return;
+                }
+            }
+            Wanted::Served(prepared) => {
+                if let Err(error) = serve(&prepared, &outbox, &clock, &mut wanted).await {
+                    // A full disk, perhaps: what is received meanwhile must not wait for the next start.
+                    tracing::error!(%error, destination = %key, "cannot serve {key}, trying again: {error}");
+                    tokio::time::timeout(STORE_PAUSE, wanted.changed()).await.ok();
+                }
+            }
+            Wanted::Stopped => return,
+        }
+    }
+}
+
+/// Takes the destination over and serves it as long as that is wanted, by whatever settings; then lets running
+/// attempts end, and gives it back.
+async fn serve(
+    prepared: &Prepared,
+    outbox: &Outbox,
+    clock: &Arc<dyn Clock>,
+    wanted: &mut watch::Receiver<Wanted>,
+) -> Result<(), OutboxError> {
+    let key = prepared.key();
+    let inbox = Arc::new(Inbox::default());
+    let owned = outbox.own(key, Arc::clone(&inbox), clock.now()).await?;
+    let state = State {
+        schedule: Schedule::new(prepared.limits(), &owned, clock.now()),
+        give_up_from: owned.give_up_from,
+        incident: owned.incident,
+        refused: Vec::new(),
+        retry_refused_at: None,
+        lost: false,
+    };
+    let destination = Arc::new(Destination {
+        key: key.clone(),
+        outbox: outbox.clone(),
+        inbox,
+        clock: Arc::clone(clock),
+        lease: owned.lease,
+        state: Mutex::new(state),
+    });
+    Arc::clone(&destination).run_slots(wanted).await;
+    let parked_at = matches!(*wanted.borrow(), Wanted::Parked).then(|| clock.now());
+    outbox.release(destination.lease, parked_at).await
+}
+
 impl Destination {
-    /// One after the other: looks what is to be done, does it, until told to stop.
-    async fn slot(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
-        let mut connection = Connection::new(Arc::clone(&self.client));
-        while !*stop.borrow() {
+    /// Keeps as many slots as the settings ask for, until it is not to be served any more and all have ended.
+    async fn run_slots(self: Arc<Self>, wanted: &mut watch::Receiver<Wanted>) {
+        let mut slots = JoinSet::new();
+        let mut running = HashSet::new();
+        loop {
+            let now = wanted.borrow_and_update().clone();
+            if let Wanted::Served(prepared) = now {
+                for place in 0..prepared.settings.concurrency.get() {
+                    if running.insert(place) {
+                        slots.spawn(Arc::clone(&self).slot(place, wanted.clone()));
+                    }
+                }
+            }
+            tokio::select! {
+                ended = slots.join_next() => match ended {
+                    None => return,
+                    Some(Ok(place)) => {
+                        running.remove(&place);
+                        // Another owner has it: to be taken over anew, if at all.
+                        if self.lock().lost && running.is_empty() {
+                            return;
+                        }
+                    }
+                    // What it held of the schedule is lost; a new start knows everything from the store.
+                    Some(Err(panic)) => resume_unwind(panic.into_panic()),
+                },
+                _ = wanted.changed() => if let Wanted::Served(prepared) = &*wanted.borrow() {
+                    self.lock().schedule.reconfigure(prepared.limits(), self.clock.now());
+                },
+            }
+        }
+    }
+
+    /// One after the other: looks what is to be done, does it, as long as its place is wanted. Returns the place.
+    async fn slot(self: Arc<Self>, place: usize, mut wanted: watch::Receiver<Wanted>) -> usize {
+        let mut served_by: Option<(Arc<Prepared>, Connection)> = None;
+        loop {
+            let prepared = match &*wanted.borrow_and_update() {
+                Wanted::Served(prepared) if place < prepared.settings.concurrency.get() => Arc::clone(prepared),
+                Wanted::Parked | Wanted::Served(_) | Wanted::Stopped => break,
+            };
+            let (prepared, connection) = match &mut served_by {
+                Some(same) if Arc::ptr_eq(&same.0, &prepared) => same,
+                other => {
+                    let connection = Connection::new(Arc::clone(&prepared.client));
+                    other.insert((prepared, connection))
+                }
+            };
             match self.turn() {
-                Turn::Ask(question) => self.ask(question).await,
-                Turn::Attempt(job) => self.attempt(job, &mut connection).await,
+                Turn::Ask(question) => self.ask(question, &prepared.settings).await,
+                Turn::Attempt(job) => self.attempt(job, prepared, connection).await,
                 Turn::Leave => break,
                 Turn::Record(records) => {
                     for record in records {
@@ -155,7 +207,7 @@ impl Destination {
                 }
                 Turn::Wait(until) => tokio::select! {
                     biased;
-                    _ = stop.changed() => {}
+                    _ = wanted.changed() => {}
                     () = self.inbox.changed() => {}
                     () = self.sleep_until(until) => {}
                 },
@@ -163,6 +215,7 @@ impl Destination {
         }
         // The others wait on the same inbox.
         self.inbox.wake();
+        place
     }
 
     fn turn(&self) -> Turn {
@@ -171,8 +224,10 @@ impl Destination {
         let (news, last) = self.inbox.take();
         for news in news {
             state.schedule.news(&news, now);
-            if let News::Refused { record, why } = news {
-                self.refused(&mut state, *record, &why, now);
+            match news {
+                News::Refused { record, why } => self.refused(&mut state, *record, &why, now),
+                News::Resumed { give_up_from } => state.give_up_from = give_up_from,
+                _ => {}
             }
         }
         state.schedule.committed(last);
@@ -209,7 +264,7 @@ impl Destination {
     }
 
     fn refused(&self, state: &mut State, record: AttemptRecord, why: &OutboxError, now: Timestamp) {
-        let destination = &self.settings.key;
+        let destination = &self.key;
         if matches!(why, OutboxError::LeaseLost) {
             tracing::warn!(%destination, "another owner has taken {destination} over");
             state.lost = true;
@@ -220,7 +275,7 @@ impl Destination {
         state.retry_refused_at = now.saturating_add(STORE_PAUSE).ok();
     }
 
-    async fn ask(&self, question: Question) {
+    async fn ask(&self, question: Question, settings: &Settings) {
         let answered = match &question {
             Question::Due { limit } => self.outbox.due(self.lease, *limit).await.map(|due| {
                 let now = self.clock.now();
@@ -230,7 +285,7 @@ impl Destination {
                 let now = self.clock.now();
                 self.lock().schedule.heads(&heads, now);
             }),
-            Question::Old { limit } => self.give_up_old(*limit).await,
+            Question::Old { limit } => self.give_up_old(*limit, settings).await,
             Question::Page { after, limit } => self
                 .outbox
                 .page(self.lease, *after, *limit)
@@ -238,19 +293,20 @@ impl Destination {
                 .map(|page| self.lock().schedule.page(&page)),
         };
         if let Err(error) = answered {
-            tracing::error!(%error, destination = %self.settings.key, "cannot read from the store: {error}");
+            tracing::error!(%error, destination = %self.key, "cannot read from the store: {error}");
             tokio::time::sleep(STORE_PAUSE).await;
             self.lock().schedule.unanswered(question);
         }
     }
 
     /// While the destination is down: what has waited for `give_up_after` becomes a dead letter without an attempt.
-    async fn give_up_old(&self, limit: usize) -> Result<(), OutboxError> {
+    async fn give_up_old(&self, limit: usize, settings: &Settings) -> Result<(), OutboxError> {
         let now = self.clock.now();
         let by = now
-            .saturating_sub(self.settings.retry.give_up_after)
+            .saturating_sub(settings.retry.give_up_after)
             .unwrap_or(Timestamp::MIN);
-        let old = match by >= self.give_up_from {
+        let may_give_up = by >= self.lock().give_up_from;
+        let old = match may_give_up {
             true => self.outbox.older_than(self.lease, by, limit).await?,
             false => Vec::new(),
         };
@@ -264,17 +320,18 @@ impl Destination {
                 incident.gave_up(old.notification, old.kind, now);
             }
         }
-        let rows = old.iter().map(|old| old.named).collect();
+        let seqs = old.iter().map(|old| old.named.seq).collect();
         // Still under the lock, so that the incident is not written in an older version later.
         self.outbox
-            .give_up(self.lease, rows, state.incident.clone(), now, &self.inbox)
+            .give_up(self.lease, seqs, state.incident.clone(), now, &self.inbox)
     }
 
-    async fn attempt(&self, job: Job, connection: &mut Connection) {
+    async fn attempt(&self, job: Job, prepared: &Prepared, connection: &mut Connection) {
+        let Prepared { settings, renderer, .. } = prepared;
         let notification = match self.outbox.notification(job.head.notification).await {
             Ok(notification) => notification,
             Err(error) => {
-                tracing::error!(%error, destination = %self.settings.key, "cannot read a notification: {error}");
+                tracing::error!(%error, destination = %self.key, "cannot read a notification: {error}");
                 tokio::time::sleep(STORE_PAUSE).await;
                 self.lock().schedule.put_back(job);
                 return;
@@ -283,10 +340,7 @@ impl Destination {
         let started_at = self.clock.now();
         let started = Instant::now();
         let attempt = job.head.attempts + 1;
-        let outcome = match self
-            .renderer
-            .render(&notification, attempt, job.head.replays, started_at)
-        {
+        let outcome = match renderer.render(&notification, job.head.into(), started_at) {
             Ok(rendered) => connection.attempt(rendered).await,
             Err(error) => unrenderable(error),
         };
@@ -301,10 +355,10 @@ impl Destination {
             }
             Outcome::Rejected { .. } | Outcome::Unavailable { .. } => {
                 let retry_after = outcome.answer().and_then(|answer| answer.retry_after);
-                let policy = &self.settings.retry;
+                let policy = &settings.retry;
                 state
                     .schedule
-                    .failed(job, policy, self.give_up_from, retry_after, now, fastrand::f64())
+                    .failed(job, policy, state.give_up_from, retry_after, now, fastrand::f64())
             }
         };
         let incident = Self::observe(state, &notification, &outcome, &ended, now);
@@ -354,7 +408,7 @@ impl Destination {
     }
 
     fn log(&self, notification: &StoredNotification, attempt: u32, outcome: &Outcome, took: Duration) {
-        let destination = &self.settings.key;
+        let destination = &self.key;
         let (id, duration_ms) = (notification.id, took.as_millis());
         match outcome {
             Outcome::Delivered { ko: Some(verdict), .. } => {

@@ -12,7 +12,7 @@ use sha2::Sha256;
 use super::client::host_header;
 use super::{Rendered, Settings, SetupError, splice};
 use crate::domain::{Format, Rendition, Secret, ShopId};
-use crate::outbox::StoredNotification;
+use crate::outbox::{Head, StoredNotification};
 use crate::route::{EventFacts, Happening, event_body};
 use crate::verify::{Content, FormHash, Malformed};
 
@@ -31,6 +31,36 @@ const RESEND_OF: HeaderName = HeaderName::from_static("ipn-router-resend-of");
 const FORM: HeaderValue = HeaderValue::from_static("application/x-www-form-urlencoded");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const OURSELVES: HeaderValue = HeaderValue::from_static(concat!("ipn-router/", env!("CARGO_PKG_VERSION")));
+
+/// Which attempt of a delivery it is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Nth {
+    /// From 1.
+    pub attempt: u32,
+    /// How many times the delivery was replayed.
+    pub replays: u32,
+    /// See [`Head::renewed`].
+    pub renewed: u32,
+}
+
+impl Nth {
+    /// The first attempt of what was never replayed.
+    pub const FIRST: Self = Self {
+        attempt: 1,
+        replays: 0,
+        renewed: 0,
+    };
+}
+
+impl From<Head> for Nth {
+    fn from(head: Head) -> Self {
+        Self {
+            attempt: head.attempts + 1,
+            replays: head.replays,
+            renewed: head.renewed,
+        }
+    }
+}
 
 /// Why a notification cannot be sent to a destination; trying again does not help.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
@@ -87,33 +117,31 @@ impl Renderer {
         })
     }
 
-    /// Returns the request of one attempt; attempts count from 1, and `replay` is 0 for what is no replay.
+    /// Returns the request of one attempt.
     ///
     /// # Errors
     ///
     /// [`RenderError`] if this notification cannot be sent to this destination.
-    pub fn render(
-        &self,
-        stored: &StoredNotification,
-        attempt: u32,
-        replay: u32,
-        now: Timestamp,
-    ) -> Result<Rendered, RenderError> {
+    pub fn render(&self, stored: &StoredNotification, nth: Nth, now: Timestamp) -> Result<Rendered, RenderError> {
         let body = self.body(stored)?;
         let mut headers = self.fixed.clone();
-        // The same at every attempt and every replay, so that a shop can tell what it has already.
-        let id = format!("{}-{}-{}", stored.id, self.shop, self.rendition);
+        // The same at every attempt and every replay, so that a shop can tell what it has already; unless an operator
+        // wanted it to be taken for a new one.
+        let mut id = format!("{}-{}-{}", stored.id, self.shop, self.rendition);
+        if nth.renewed > 0 {
+            id = format!("{id}-{}", nth.renewed);
+        }
         let timestamp = now.as_second();
         if let Some(signature) = self.signature(&id, timestamp, &body) {
             headers.insert(WEBHOOK_SIGNATURE, ascii(signature));
         }
         headers.insert(WEBHOOK_ID, ascii(id));
         headers.insert(WEBHOOK_TIMESTAMP, timestamp.into());
-        headers.insert(ATTEMPT, attempt.into());
+        headers.insert(ATTEMPT, nth.attempt.into());
         headers.insert(KIND, HeaderValue::from_static(stored.kind.name()));
         headers.insert(NAMED_SHOP, ascii(stored.shop.to_string()));
-        if replay > 0 {
-            headers.insert(REPLAY, replay.into());
+        if nth.replays > 0 {
+            headers.insert(REPLAY, nth.replays.into());
         }
         if let Some(first) = stored.resend_of {
             headers.insert(RESEND_OF, ascii(first.to_string()));

@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::domain::{Decision, Failure, Health, Lane, PROBE_EVERY, RetryPolicy};
-use crate::outbox::{Head, Named, News, Next, Old, Page};
+use crate::outbox::{Gone, Head, Named, News, Next, Old, Owned, Page};
 
 /// How much of a destination is held in memory, and how fast it is served.
 #[derive(Clone, Copy, Debug)]
@@ -35,6 +35,11 @@ impl Limits {
             page: 500,
             unrecorded: 2_000,
         }
+    }
+
+    /// The time from one attempt to the next that the rate asks for.
+    fn between_attempts(&self) -> Option<Duration> {
+        Some(Duration::from_secs_f64(1.0 / self.rate?))
     }
 }
 
@@ -79,6 +84,8 @@ pub(super) struct Ended {
 
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 enum Queue {
+    /// Handed over by the writer, with a charge: a buyer may be waiting. Goes before what else is new.
+    Charge,
     /// Handed over by the writer.
     New,
     /// Read from the store: backlog, retries, replays.
@@ -90,14 +97,19 @@ enum Queue {
 #[derive(Clone, Copy, Debug)]
 enum Entry {
     /// The store is being asked, or will be, for its oldest open delivery. `again`: a delivery was named meanwhile,
-    /// which the answer may not know of.
-    Opening { queue: Queue, again: bool },
+    /// which the answer may not know of; `stale`: one was cancelled meanwhile, which the answer may still name.
+    Opening { queue: Queue, again: bool, stale: bool },
     /// Its head stands in a queue.
     Queued { head: Head },
-    /// Its head has ended; the record is on its way.
-    Recording { queue: Queue, again: bool },
-    /// Its head is being attempted.
-    Running,
+    /// The attempt of its head has ended; the record is on its way. `failing`: it is counted as such.
+    Recording {
+        seq: i64,
+        failing: bool,
+        queue: Queue,
+        again: bool,
+    },
+    /// Its head is being attempted. `cancelled`: its lane goes on whatever comes of it.
+    Running { seq: i64, cancelled: bool },
     /// Its head has failed and waits in memory for its time.
     Waiting { head: Head },
 }
@@ -118,10 +130,13 @@ pub(super) struct Schedule {
     last: i64,
     lanes: HashMap<Lane, Entry>,
     to_open: VecDeque<Lane>,
+    charges: VecDeque<Lane>,
     new: VecDeque<Lane>,
     stored: VecDeque<Lane>,
-    /// The queue that had the last turn.
-    turn: Queue,
+    /// Whether what is stored had the last turn.
+    stored_had_turn: bool,
+    /// An operator wants nothing to be attempted.
+    paused: bool,
     waiting: BTreeSet<(Timestamp, Lane)>,
     /// When the first lane outside is due; `None`: none is outside.
     outside: Option<Timestamp>,
@@ -151,29 +166,31 @@ struct Asking {
 }
 
 impl Schedule {
-    /// Starts where the store says that nothing below is open.
-    pub(super) fn new(limits: Limits, health: Health, read: i64, last: i64, failing: usize, now: Timestamp) -> Self {
-        let ramp = if health.down_since().is_some() {
+    /// Starts from what the store says.
+    pub(super) fn new(limits: Limits, owned: &Owned, now: Timestamp) -> Self {
+        let ramp = if owned.down_since.is_some() {
             1
         } else {
             limits.concurrency
         };
         Self {
             limits,
-            health,
-            read,
-            last,
+            health: Health::new(owned.down_since),
+            read: owned.read,
+            last: owned.last,
             lanes: HashMap::new(),
             to_open: VecDeque::new(),
+            charges: VecDeque::new(),
             new: VecDeque::new(),
             stored: VecDeque::new(),
-            turn: Queue::New,
+            stored_had_turn: false,
+            paused: owned.paused,
             waiting: BTreeSet::new(),
             outside: None,
             asking: Asking::default(),
             running: 0,
             recording: 0,
-            failing,
+            failing: usize::try_from(owned.failing).unwrap_or(usize::MAX),
             ramp,
             ramp_successes: 0,
             next_probe: now,
@@ -187,13 +204,28 @@ impl Schedule {
         self.health.down_since()
     }
 
-    /// Takes note of what the writer told; `last` is the highest seq committed.
+    /// Other limits from now on. A destination that is down is tried again at once: its URL may be mended.
+    pub(super) fn reconfigure(&mut self, limits: Limits, now: Timestamp) {
+        self.limits = limits;
+        self.next_probe = self.next_probe.min(now);
+    }
+
+    /// Takes note of what the writer told.
     pub(super) fn news(&mut self, news: &News, now: Timestamp) {
         match news {
+            News::Cancelled { rows } => self.gone(rows),
+            News::GaveUp { rows } => {
+                self.asking.old = false;
+                self.gone(rows);
+            }
             News::HandedOver(named) => self.handed_over(*named),
+            News::Paused => self.paused = true,
             News::Recorded { lane, next, .. } => self.recorded(*lane, *next, now),
-            News::GaveUp { rows } => self.gave_up(rows),
             News::Refused { .. } => {}
+            News::Resumed { .. } => {
+                self.paused = false;
+                self.start_ramp();
+            }
         }
     }
 
@@ -204,6 +236,10 @@ impl Schedule {
 
     /// What to do now. Questions come first: they are quick, and attempts wait for their answers.
     pub(super) fn next(&mut self, now: Timestamp) -> Step {
+        if self.paused {
+            return Step::Wait(None);
+        }
+        self.mind_the_clock(now);
         self.wake(now);
         if let Some(question) = self.question(now) {
             return Step::Ask(question);
@@ -214,21 +250,23 @@ impl Schedule {
         let down = self.health.down_since().is_some();
         let not_before = if down { self.next_probe } else { self.next_slot };
         if now < not_before {
-            let anything = down || !self.new.is_empty() || !self.stored.is_empty();
+            let anything = down || self.runnable() > 0;
             return Step::Wait(if anything { Some(not_before) } else { self.next_due(now) });
         }
         let Some(lane) = (if down { self.probe() } else { self.take() }) else {
             return Step::Wait(self.next_due(now));
         };
-        let Some(Entry::Queued { head } | Entry::Waiting { head }) = self.lanes.insert(lane, Entry::Running) else {
+        let Some(Entry::Queued { head } | Entry::Waiting { head }) = self.lanes.get(&lane).copied() else {
             unreachable!("a lane in a queue has a head");
         };
+        let (seq, cancelled) = (head.seq, false);
+        self.lanes.insert(lane, Entry::Running { seq, cancelled });
         self.running += 1;
         if down {
             self.next_probe = after(now, PROBE_EVERY);
         }
-        if let Some(rate) = self.limits.rate {
-            self.next_slot = after(self.next_slot.max(now), Duration::from_secs_f64(1.0 / rate));
+        if let Some(between) = self.limits.between_attempts() {
+            self.next_slot = after(self.next_slot.max(now), between);
         }
         Step::Attempt(Job {
             head,
@@ -239,19 +277,20 @@ impl Schedule {
     /// Whether another slot should look too: it would find something to do, or a time to wait for, which nobody else
     /// may be watching while this one's attempt lasts.
     pub(super) fn has_more(&self, now: Timestamp) -> bool {
-        let anything = !(self.new.is_empty() && self.stored.is_empty() && self.to_open.is_empty());
-        self.running < self.concurrency()
+        let anything = self.runnable() > 0;
+        !self.paused
+            && self.running < self.concurrency()
             && self.health.down_since().is_none()
             && (anything || self.next_due(now).is_some())
     }
 
-    /// New deliveries that only wait for us: none while the destination is down or at its rate limit.
+    /// New deliveries that only wait for us: none while the destination is paused, down or at its rate limit.
     pub(super) fn behind(&self, now: Timestamp) -> usize {
         let at_limit = self.limits.rate.is_some() && now < self.next_slot;
-        if self.health.down_since().is_some() || at_limit {
+        if self.paused || self.health.down_since().is_some() || at_limit {
             0
         } else {
-            self.new.len()
+            self.charges.len() + self.new.len()
         }
     }
 
@@ -274,8 +313,12 @@ impl Schedule {
     pub(super) fn heads(&mut self, heads: &[(Lane, Option<Head>)], now: Timestamp) {
         self.asking.heads = false;
         for (lane, head) in heads {
-            if let Some(Entry::Opening { queue, again }) = self.lanes.get(lane).copied() {
-                self.opened(*lane, *head, queue, again, now);
+            if let Some(Entry::Opening { queue, again, stale }) = self.lanes.get(lane).copied() {
+                if stale {
+                    self.open(*lane, queue);
+                } else {
+                    self.opened(*lane, *head, queue, again, now);
+                }
             }
         }
     }
@@ -328,15 +371,19 @@ impl Schedule {
     /// The attempt could not be made, for the notification could not be read: its turn comes again.
     pub(super) fn put_back(&mut self, job: Job) {
         self.running -= 1;
-        self.lanes.insert(job.head.lane, Entry::Queued { head: job.head });
-        self.stored.push_back(job.head.lane);
+        let (head, lane) = (job.head, job.head.lane);
+        if let Some(Entry::Running { cancelled: true, .. }) = self.lanes.get(&lane) {
+            self.open(lane, Queue::Stored);
+        } else {
+            self.lanes.insert(lane, Entry::Queued { head });
+            self.stored.push_back(lane);
+        }
     }
 
     /// An attempt has ended well.
     pub(super) fn succeeded(&mut self, job: Job, now: Timestamp) -> Ended {
         if self.health.succeeded(now) {
-            self.ramp = 1;
-            self.ramp_successes = 0;
+            self.start_ramp();
         } else {
             self.climb();
         }
@@ -376,20 +423,28 @@ impl Schedule {
     fn ended(&mut self, job: Job, next: Next, counted: u32) -> Ended {
         self.running -= 1;
         self.recording += 1;
-        let failed_before = job.head.due.is_some();
-        match (failed_before, matches!(next, Next::Due(_))) {
+        let Head { seq, lane, due, .. } = job.head;
+        let cancelled = matches!(self.lanes.get(&lane), Some(Entry::Running { cancelled: true, .. }));
+        let failed_before = due.is_some() && !cancelled;
+        let failing = matches!(next, Next::Due(_)) && !cancelled;
+        match (failed_before, failing) {
             (false, true) => self.failing += 1,
             (true, false) => self.failing = self.failing.saturating_sub(1),
             _ => {}
         }
-        let queue = if failed_before || matches!(next, Next::Due(_)) {
+        let queue = if due.is_some() || matches!(next, Next::Due(_)) {
             Queue::Stored
         } else {
             Queue::New
         };
-        self.lanes
-            .insert(job.head.lane, Entry::Recording { queue, again: false });
-        let itself = usize::from(matches!(next, Next::Due(_)));
+        let recording = Entry::Recording {
+            seq,
+            failing,
+            queue,
+            again: false,
+        };
+        self.lanes.insert(lane, recording);
+        let itself = usize::from(failing);
         Ended {
             next,
             counted,
@@ -403,31 +458,42 @@ impl Schedule {
         }
         let next_unread = named.seq == self.read + 1 && !self.asking.page && self.has_room();
         self.last = self.last.max(named.seq);
+        let queue = if named.charge { Queue::Charge } else { Queue::New };
         if next_unread {
             self.read = named.seq;
             if self.outside.is_none() && !self.asking.due && !self.lanes.contains_key(&named.lane) {
                 // Nothing unread, nothing outside, no entry: the lane has no older open delivery.
                 self.lanes.insert(named.lane, Entry::Queued { head: named.into() });
-                self.new.push_back(named.lane);
+                self.queue(queue).push_back(named.lane);
             } else {
-                self.name(named.lane, Queue::New);
+                self.name(named.lane, queue);
             }
-        } else if self.health.down_since().is_none() && self.new.len() + self.to_open.len() < self.limits.runnable {
+            return;
+        }
+        let room = self.charges.len() + self.new.len() + self.to_open.len() < self.limits.runnable;
+        if room && !self.paused && self.health.down_since().is_none() {
             // Ahead of what is unread, so that it does not wait behind a backlog.
-            self.name(named.lane, Queue::New);
+            self.name(named.lane, queue);
         }
     }
 
-    fn gave_up(&mut self, rows: &[Named]) {
-        self.asking.old = false;
+    /// These have ended in the store, without an attempt.
+    fn gone(&mut self, rows: &[Gone]) {
         for row in rows {
-            if let Some(Entry::Queued { head } | Entry::Waiting { head }) = self.lanes.get(&row.lane).copied()
-                && head.seq == row.seq
-            {
-                self.unqueue(&head);
-                self.failing = self.failing.saturating_sub(usize::from(head.due.is_some()));
-                self.open(row.lane, Queue::Stored);
+            let mut failed = row.failed;
+            match self.lanes.get_mut(&row.lane) {
+                Some(Entry::Opening { stale, .. }) => *stale = true,
+                Some(Entry::Queued { head } | Entry::Waiting { head }) if head.seq == row.seq => {
+                    let head = *head;
+                    self.unqueue(&head);
+                    self.open(row.lane, Queue::Stored);
+                }
+                // Its record comes later, and finds it ended.
+                Some(Entry::Recording { seq, failing, .. }) if *seq == row.seq => failed = std::mem::take(failing),
+                Some(Entry::Running { seq, cancelled }) if *seq == row.seq => *cancelled = true,
+                _ => {}
             }
+            self.failing = self.failing.saturating_sub(usize::from(failed));
         }
     }
 
@@ -435,19 +501,20 @@ impl Schedule {
     fn name(&mut self, lane: Lane, queue: Queue) {
         match self.lanes.get_mut(&lane) {
             Some(Entry::Opening { again, .. } | Entry::Recording { again, .. }) => *again = true,
-            Some(Entry::Queued { .. } | Entry::Running | Entry::Waiting { .. }) => {}
+            Some(Entry::Queued { .. } | Entry::Running { .. } | Entry::Waiting { .. }) => {}
             None => self.open(lane, queue),
         }
     }
 
     fn open(&mut self, lane: Lane, queue: Queue) {
-        self.lanes.insert(lane, Entry::Opening { queue, again: false });
+        let (again, stale) = (false, false);
+        self.lanes.insert(lane, Entry::Opening { queue, again, stale });
         self.to_open.push_back(lane);
     }
 
     fn recorded(&mut self, lane: Lane, next: Option<Head>, now: Timestamp) {
         self.recording -= 1;
-        if let Some(Entry::Recording { queue, again }) = self.lanes.get(&lane).copied() {
+        if let Some(Entry::Recording { queue, again, .. }) = self.lanes.get(&lane).copied() {
             self.opened(lane, next, queue, again, now);
         }
     }
@@ -474,7 +541,8 @@ impl Schedule {
     fn wait(&mut self, head: Head, due: Timestamp) {
         self.lanes.insert(head.lane, Entry::Waiting { head });
         self.waiting.insert((due, head.lane));
-        if self.lanes.len() > self.limits.lanes {
+        if self.lanes.len() >= self.limits.lanes {
+            // Also when just full: else poison that fills them exactly would end all reading.
             self.evict();
         }
     }
@@ -546,9 +614,22 @@ impl Schedule {
         None
     }
 
+    /// A clock that was set back must not make anybody wait for longer than the rule says.
+    fn mind_the_clock(&mut self, now: Timestamp) {
+        self.next_probe = self.next_probe.min(after(now, PROBE_EVERY));
+        self.next_look = self.next_look.min(after(now, PROBE_EVERY));
+        let between = self.limits.between_attempts().unwrap_or(Duration::ZERO);
+        self.next_slot = self.next_slot.min(after(now, between));
+    }
+
     fn has_room(&self) -> bool {
-        let runnable = self.new.len() + self.stored.len() + self.to_open.len();
-        self.lanes.len() < self.limits.lanes && (runnable < self.limits.runnable || self.health.down_since().is_some())
+        let runnable = self.runnable() < self.limits.runnable || self.health.down_since().is_some();
+        runnable && self.lanes.len() < self.limits.lanes
+    }
+
+    /// Lanes that have, or may have, something to attempt now.
+    fn runnable(&self) -> usize {
+        self.charges.len() + self.new.len() + self.stored.len() + self.to_open.len()
     }
 
     fn concurrency(&self) -> usize {
@@ -557,6 +638,11 @@ impl Schedule {
         } else {
             self.ramp.min(self.limits.concurrency)
         }
+    }
+
+    fn start_ramp(&mut self) {
+        self.ramp = 1;
+        self.ramp_successes = 0;
     }
 
     /// After as many successes as attempts were allowed at once, twice as many are.
@@ -570,15 +656,21 @@ impl Schedule {
         }
     }
 
-    /// A free slot takes from the queue that did not have the last turn, if it has something.
+    /// A free slot takes from the queue that did not have the last turn, if it has something; of what is new, charges
+    /// go first.
     fn take(&mut self) -> Option<Lane> {
-        let other = match self.turn {
-            Queue::New => Queue::Stored,
-            Queue::Stored => Queue::New,
+        let new = if self.charges.is_empty() {
+            Queue::New
+        } else {
+            Queue::Charge
         };
-        let queue = if self.queue(other).is_empty() { self.turn } else { other };
-        let lane = self.queue(queue).pop_front()?;
-        self.turn = queue;
+        let takes_stored = if self.stored_had_turn {
+            self.queue(new).is_empty()
+        } else {
+            !self.stored.is_empty()
+        };
+        let lane = self.queue(if takes_stored { Queue::Stored } else { new }).pop_front()?;
+        self.stored_had_turn = takes_stored;
         Some(lane)
     }
 
@@ -590,8 +682,9 @@ impl Schedule {
         };
         let waiting = self.waiting.iter().map(|(_, lane)| lane);
         let chosen = self
-            .new
+            .charges
             .iter()
+            .chain(&self.new)
             .chain(&self.stored)
             .chain(waiting)
             .filter_map(head)
@@ -605,6 +698,7 @@ impl Schedule {
     }
 
     fn unqueue(&mut self, head: &Head) {
+        self.charges.retain(|lane| *lane != head.lane);
         self.new.retain(|lane| *lane != head.lane);
         self.stored.retain(|lane| *lane != head.lane);
         if let Some(due) = head.due {
@@ -614,6 +708,7 @@ impl Schedule {
 
     fn queue(&mut self, queue: Queue) -> &mut VecDeque<Lane> {
         match queue {
+            Queue::Charge => &mut self.charges,
             Queue::New => &mut self.new,
             Queue::Stored => &mut self.stored,
         }

@@ -1,10 +1,11 @@
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use jiff::Timestamp;
 use tokio::sync::Notify;
 
 use super::room::Gauge;
-use super::{AttemptRecord, Head, Named, OutboxError};
+use super::{AttemptRecord, Gone, Head, Named, OutboxError};
 use crate::domain::Lane;
 
 /// New deliveries that are held for an owner; more are left to be read from the store.
@@ -13,17 +14,23 @@ const HELD: usize = 1_000;
 /// What the writer tells the owner of a destination, in the order of the commits.
 #[derive(Debug)]
 pub enum News {
+    /// These deliveries were cancelled by an operator; one that is being attempted right now ends as it ends.
+    Cancelled { rows: Vec<Gone> },
     /// A delivery was committed.
     HandedOver(Named),
+    /// An operator has paused the destination.
+    Paused,
     /// An attempt was recorded; `next` is the lane's oldest open delivery as of that commit.
     Recorded { seq: i64, lane: Lane, next: Option<Head> },
     /// These deliveries were given up without an attempt; none, if that could not be written.
-    GaveUp { rows: Vec<Named> },
+    GaveUp { rows: Vec<Gone> },
     /// It was not: the owner must give it again.
     Refused {
         record: Box<AttemptRecord>,
         why: OutboxError,
     },
+    /// An operator lets the destination go on; `give_up_after` counts from here at the earliest.
+    Resumed { give_up_from: Timestamp },
 }
 
 /// Where the writer leaves the news of one destination.
@@ -83,6 +90,12 @@ impl Inbox {
             state.handed_over += 1;
             state.news.push_back(News::HandedOver(named));
         }
+    }
+
+    /// There is more to read: rows that are never handed over, such as replays.
+    pub(super) fn added(&self, last: i64) {
+        let mut state = self.lock();
+        state.last = state.last.max(last);
     }
 
     pub(super) fn tell(&self, news: News) {

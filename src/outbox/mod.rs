@@ -50,8 +50,8 @@ use room::Room;
 
 pub use inbox::{Inbox, News};
 pub use rows::{
-    Accepted, AttemptRecord, DueEmail, Head, IncidentRow, Lease, Named, NewEmail, Next, Old, OutboxError, Owned, Page,
-    StoredNotification, Telling, TroubleRow, Waiting, WaitingNotification,
+    Accepted, AttemptRecord, DueEmail, Gone, Head, IncidentRow, Lease, Named, NewEmail, Next, Old, OutboxError, Owned,
+    Page, StoredNotification, Telling, TroubleRow, Waiting, WaitingNotification,
 };
 pub use sqlite::OpenError;
 
@@ -163,23 +163,39 @@ impl Outbox {
     /// # Errors
     ///
     /// [`OutboxError::Failed`]: not taken over.
-    pub async fn own(&self, key: &DestinationKey, inbox: Arc<Inbox>) -> Result<Owned, OutboxError> {
+    pub async fn own(&self, key: &DestinationKey, inbox: Arc<Inbox>, now: Timestamp) -> Result<Owned, OutboxError> {
         let key = key.clone();
         self.shared.room.add(&inbox);
         let node = format!("pid {}", std::process::id());
         self.shared
             .store
-            .write(move |ledger| ledger.own(&key, &node, inbox))
+            .write(move |ledger| ledger.own(&key, &node, inbox, now))
             .await
     }
 
-    /// Gives a destination back.
+    /// Notes that only these destinations are served from now on; what waits for the others is parked, and
+    /// `give_up_after` will count anew for it once somebody takes it over.
+    ///
+    /// # Errors
+    ///
+    /// [`OutboxError`]: not noted.
+    pub async fn park_others(&self, served: Vec<DestinationKey>, now: Timestamp) -> Result<(), OutboxError> {
+        self.shared
+            .store
+            .write(move |ledger| ledger.park_others(&served, now))
+            .await
+    }
+
+    /// Gives a destination back; `parked_at`: nobody is to take it over until it is configured again.
     ///
     /// # Errors
     ///
     /// [`OutboxError::Failed`]: the next owner takes it over all the same.
-    pub async fn release(&self, lease: Lease) -> Result<(), OutboxError> {
-        self.shared.store.write(move |ledger| ledger.release(lease)).await
+    pub async fn release(&self, lease: Lease, parked_at: Option<Timestamp>) -> Result<(), OutboxError> {
+        self.shared
+            .store
+            .write(move |ledger| ledger.release(lease, parked_at))
+            .await
     }
 
     /// Queues an attempt with the state that follows and the incident's, to be written together; the inbox tells when
@@ -220,12 +236,12 @@ impl Outbox {
     pub fn give_up(
         &self,
         lease: Lease,
-        rows: Vec<Named>,
+        seqs: Vec<i64>,
         incident: Option<Incident>,
         now: Timestamp,
         inbox: &Arc<Inbox>,
     ) -> Result<(), OutboxError> {
-        let given_up = sqlite::GivenUp::new(rows, inbox);
+        let given_up = sqlite::GivenUp::new(seqs, inbox);
         let task = move |ledger: &mut _| sqlite::give_up(ledger, lease, incident.as_ref(), now, given_up);
         self.shared.store.queue.task(Box::new(task))
     }

@@ -49,6 +49,8 @@ pub struct Named {
     /// Key of the notification in the store.
     pub notification: i64,
     pub since: Timestamp,
+    /// It was accepted just now and carries a charge: a buyer may be waiting for it.
+    pub charge: bool,
 }
 
 /// The oldest open delivery of a lane: the one that may be attempted.
@@ -67,6 +69,8 @@ pub struct Head {
     pub tried: Option<Timestamp>,
     /// How many times the delivery was replayed.
     pub replays: u32,
+    /// The replay that gave it a `webhook-id` of its own; 0: it has the first one's.
+    pub renewed: u32,
 }
 
 impl From<Named> for Head {
@@ -76,6 +80,7 @@ impl From<Named> for Head {
             lane,
             notification,
             since,
+            charge: _,
         } = named;
         Self {
             seq,
@@ -87,6 +92,7 @@ impl From<Named> for Head {
             due: None,
             tried: None,
             replays: 0,
+            renewed: 0,
         }
     }
 }
@@ -97,6 +103,15 @@ pub struct Old {
     pub named: Named,
     pub notification: NotificationId,
     pub kind: Kind,
+}
+
+/// A delivery that has ended without an attempt.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Gone {
+    pub seq: i64,
+    pub lane: Lane,
+    /// Whether an attempt had failed before.
+    pub failed: bool,
 }
 
 /// Open deliveries after a seq, with the highest seq given so far, both of one snapshot.
@@ -124,6 +139,8 @@ pub struct Owned {
     /// Everything up to here has ended.
     pub read: i64,
     pub last: i64,
+    /// An operator has paused it: nothing is attempted.
+    pub paused: bool,
     pub give_up_from: Timestamp,
     pub down_since: Option<Timestamp>,
     pub incident: Option<Incident>,

@@ -503,7 +503,11 @@ impl Story {
         };
         assert!(matches!(self.outbox.accept(routed).await, Ok(Accepted::Stored)));
         let inbox = Arc::new(Inbox::default());
-        let owned = self.outbox.own(&self.key, Arc::clone(&inbox)).await.unwrap();
+        let owned = self
+            .outbox
+            .own(&self.key, Arc::clone(&inbox), self.clock.now())
+            .await
+            .unwrap();
         Shop {
             id,
             lease: owned.lease,

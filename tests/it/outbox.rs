@@ -105,7 +105,10 @@ fn notification(name: &str, token: &str) -> Routed {
 /// Takes the destination over.
 async fn own(outbox: &Outbox, key: &DestinationKey) -> (Owned, Arc<Inbox>) {
     let inbox = Arc::new(Inbox::default());
-    (outbox.own(key, Arc::clone(&inbox)).await.unwrap(), inbox)
+    (
+        outbox.own(key, Arc::clone(&inbox), SystemClock.now()).await.unwrap(),
+        inbox,
+    )
 }
 
 /// The next so many news.

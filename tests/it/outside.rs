@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
-use ipn_router::deliver::{self, AnswerCheck, Renderer, Signing, Timeouts};
+use ipn_router::deliver::{self, AnswerCheck, Nth, Renderer, Signing, Timeouts};
 use ipn_router::domain::{
     Circle, Clock, DestinationKey, ForeignOrders, Format, KindPattern, LegalEntity, Member, Mode, NotificationId,
     Rendition, RetryPolicy, Secret, ShopId, SystemClock,
@@ -201,7 +201,7 @@ fn sent(body: &Bytes, hash: FormHash) -> Vec<Value> {
     assert_eq!(keys.len(), 3, "as received, as an event, re-signed: {keys:?}");
     let case = |key: DestinationKey| {
         let renderer = Renderer::new(&settings(key.clone(), hash)).unwrap();
-        let rendered = renderer.render(&stored, 1, 0, now).unwrap();
+        let rendered = renderer.render(&stored, Nth::FIRST, now).unwrap();
         let headers: serde_json::Map<_, _> = rendered
             .headers
             .iter()

@@ -12,7 +12,7 @@ use super::Call;
 use super::options::{Options, Repeats};
 use crate::cli::simulator::{Gateway, Key, Occasion, Occurrence};
 use crate::config::{Machine, Outside, SecretSource};
-use crate::deliver::{Renderer, Settings, Signing};
+use crate::deliver::{Nth, Renderer, Settings, Signing};
 use crate::domain::{Circle, Format, KindPattern, LegalEntity, NotificationId, Secret};
 use crate::outbox::StoredNotification;
 use crate::route;
@@ -82,7 +82,7 @@ impl AsDaemon {
     /// Renders every call about one occurrence, in order.
     pub(super) fn calls(&self, occurrence: &Occurrence, repeats: Repeats, now: Timestamp) -> anyhow::Result<Vec<Call>> {
         let call = |occasion, stored: &StoredNotification, attempt| {
-            let rendered = self.renderer.render(stored, attempt, 0, now)?;
+            let rendered = self.renderer.render(stored, Nth { attempt, ..Nth::FIRST }, now)?;
             Ok::<_, anyhow::Error>(Call { occasion, rendered })
         };
         let told = |occasion| self.gateway.tell(occurrence, occasion, now);

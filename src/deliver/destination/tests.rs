@@ -25,9 +25,10 @@ async fn a_store_that_fails_at_the_start_is_asked_again() {
         .unwrap();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let settings = settings(Rendition::AsReceived(Format::Form), "http://127.0.0.1:1/");
-    let prepared = Prepared::new(settings, &clock).unwrap();
-    let (stop, stopped) = watch::channel(false);
-    let mut served = tokio::spawn(prepared.serve(outbox.clone(), clock, stopped));
+    let prepared = Arc::new(Prepared::new(settings, &clock).unwrap());
+    let key = prepared.key().clone();
+    let (wanted, told) = watch::channel(Wanted::Served(prepared));
+    let mut served = tokio::spawn(keep(key, outbox.clone(), clock, told));
     let gave_up = timeout(Duration::from_millis(200), &mut served).await;
     assert!(gave_up.is_err(), "{gave_up:?}");
 
@@ -42,6 +43,6 @@ async fn a_store_that_fails_at_the_start_is_asked_again() {
         }
     };
     timeout(Duration::from_secs(20), owned).await.unwrap();
-    stop.send_replace(true);
-    served.await.unwrap().unwrap();
+    wanted.send_replace(Wanted::Stopped);
+    served.await.unwrap();
 }

@@ -51,7 +51,7 @@ fn now() -> Timestamp {
 
 fn render(rendition: Rendition, stored: &StoredNotification) -> Rendered {
     let renderer = Renderer::new(&settings(rendition)).unwrap();
-    renderer.render(stored, 1, 0, now()).unwrap()
+    renderer.render(stored, Nth::FIRST, now()).unwrap()
 }
 
 fn re_signed(format: Format, body: &str) -> String {
@@ -105,7 +105,7 @@ fn the_named_shop_gets_every_byte_as_received() {
 fn headers_say_what_comes_why_and_how_often() {
     let renderer = Renderer::new(&settings(Rendition::ReSigned(Format::Form))).unwrap();
     let mut stored = stored(Format::Form, form_body());
-    let first = renderer.render(&stored, 1, 0, now()).unwrap().headers;
+    let first = renderer.render(&stored, Nth::FIRST, now()).unwrap().headers;
     let expected = [
         (
             "content-type",
@@ -129,11 +129,30 @@ fn headers_say_what_comes_why_and_how_often() {
     assert_eq!(found, expected);
 
     stored.resend_of = Some(NotificationId::new(stored.received_at));
-    let later = renderer.render(&stored, 5, 2, now()).unwrap().headers;
+    let later = renderer
+        .render(
+            &stored,
+            Nth {
+                attempt: 5,
+                replays: 2,
+                renewed: 0,
+            },
+            now(),
+        )
+        .unwrap()
+        .headers;
     assert_eq!(later[WEBHOOK_ID], first[WEBHOOK_ID]);
     assert_eq!(later[ATTEMPT], "5");
     assert_eq!(later[REPLAY], "2");
     assert_eq!(later[RESEND_OF], stored.resend_of.unwrap().to_string());
+
+    let as_new = Nth {
+        replays: 2,
+        renewed: 2,
+        ..Nth::FIRST
+    };
+    let as_new = renderer.render(&stored, as_new, now()).unwrap().headers;
+    assert_eq!(as_new[WEBHOOK_ID], format!("{}-{LYON}-form-resigned-2", stored.id));
 }
 
 /// Whether Standard Webhooks' own crate would have written this signature.
@@ -163,7 +182,7 @@ fn every_rendition_is_signed_with_every_event_secret() {
     settings.signing.event_secrets.clear();
     let unsigned = Renderer::new(&settings)
         .unwrap()
-        .render(&stored(Format::Form, form_body()), 1, 0, now());
+        .render(&stored(Format::Form, form_body()), Nth::FIRST, now());
     assert!(!unsigned.unwrap().headers.contains_key(WEBHOOK_SIGNATURE));
 }
 
@@ -210,7 +229,7 @@ fn the_first_hash_signs() {
     settings.signing.form_hashes = vec![FormHash::Sha1, FormHash::HmacSha256];
     let renderer = Renderer::new(&settings).unwrap();
     let sent = renderer
-        .render(&stored(Format::Form, form_body()), 1, 0, now())
+        .render(&stored(Format::Form, form_body()), Nth::FIRST, now())
         .unwrap();
     let signature = field(std::str::from_utf8(&sent.body).unwrap(), "signature");
     assert_eq!(FormHash::of_shape(&signature), Some(FormHash::Sha1));
@@ -267,7 +286,7 @@ fn what_cannot_be_rendered_is_said() {
         settings.signing = Signing::default();
         Renderer::new(&settings)
             .unwrap()
-            .render(stored, 1, 0, now())
+            .render(stored, Nth::FIRST, now())
             .unwrap_err()
     };
     let form = stored(Format::Form, form_body());

@@ -9,6 +9,7 @@ use std::time::Duration;
 use fastrand::Rng;
 use jiff::Timestamp;
 
+use super::tests::owned;
 use super::*;
 use crate::domain::{Kind, NotificationId};
 
@@ -80,7 +81,7 @@ impl World {
             rng,
             now,
             rows: Vec::new(),
-            schedule: Schedule::new(limits, Health::new(None), 0, 0, 0, now),
+            schedule: Schedule::new(limits, &owned(0, 0), now),
             news: VecDeque::new(),
             answers: Vec::new(),
             running: Vec::new(),
@@ -111,6 +112,7 @@ impl World {
             due: row.due,
             tried: row.tried,
             replays: 0,
+            renewed: 0,
         })
     }
 
@@ -133,6 +135,7 @@ impl World {
                 lane,
                 notification: 0,
                 since: Timestamp::UNIX_EPOCH,
+                charge: false,
             }));
         }
     }
@@ -174,6 +177,7 @@ impl World {
                         lane: row.lane,
                         notification: 0,
                         since: row.since,
+                        charge: false,
                     },
                     notification: NotificationId::new(row.since),
                     kind: Kind::TokenCreated,
@@ -190,6 +194,7 @@ impl World {
                         lane: row.lane,
                         notification: 0,
                         since: Timestamp::UNIX_EPOCH,
+                        charge: false,
                     })
                     .collect();
                 let full = rows.len() == limit;
@@ -274,6 +279,12 @@ impl World {
                 assert!(std::mem::take(&mut row.open), "given up what has ended");
                 self.dead += 1;
             }
+            let gone = |named: &Named| Gone {
+                seq: named.seq,
+                lane: named.lane,
+                failed: self.rows[usize::try_from(named.seq).unwrap() - 1].due.is_some(),
+            };
+            let rows = rows.iter().map(gone).collect();
             self.news.push_back(News::GaveUp { rows });
         }
         let Some((job, ended, at)) = self.unrecorded.pop_front() else {
@@ -315,8 +326,12 @@ impl World {
             .find(|(_, row)| row.open)
             .map_or(last, |(seq, _)| seq - 1);
         let failing = self.rows.iter().filter(|row| row.open && row.due.is_some()).count();
-        let health = Health::new(self.schedule.down_since());
-        self.schedule = Schedule::new(self.limits, health, read, last, failing, self.now);
+        let owned = Owned {
+            down_since: self.schedule.down_since(),
+            failing: u64::try_from(failing).unwrap(),
+            ..owned(read, last)
+        };
+        self.schedule = Schedule::new(self.limits, &owned, self.now);
     }
 
     fn pass(&mut self, seconds: u64) {

@@ -1,6 +1,7 @@
 //! Corners of the schedule that random runs meet too seldom, or do not look at: its memory, and who watches the clock.
 
 use super::*;
+use crate::outbox::Lease;
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(1_800_000_000 + second).unwrap()
@@ -18,7 +19,24 @@ fn limits() -> Limits {
 }
 
 fn schedule(limits: Limits, last: i64) -> Schedule {
-    Schedule::new(limits, Health::new(None), 0, last, 0, at(0))
+    Schedule::new(limits, &owned(0, last), at(0))
+}
+
+/// What an owner starts from that has read so far.
+pub(super) fn owned(read: i64, last: i64) -> Owned {
+    Owned {
+        lease: Lease {
+            destination: 1,
+            epoch: 1,
+        },
+        read,
+        last,
+        paused: false,
+        give_up_from: Timestamp::UNIX_EPOCH,
+        down_since: None,
+        incident: None,
+        failing: 0,
+    }
 }
 
 fn handed_over(seq: i64, lane: i64) -> News {
@@ -27,6 +45,7 @@ fn handed_over(seq: i64, lane: i64) -> News {
         lane: Lane(lane),
         notification: seq,
         since: at(0),
+        charge: false,
     })
 }
 
@@ -42,6 +61,7 @@ fn head(seq: i64, lane: i64, due: Option<Timestamp>) -> Head {
         due,
         tried: due.map(|_| at(0)),
         replays: 0,
+        renewed: 0,
     }
 }
 
@@ -69,7 +89,14 @@ fn fails(schedule: &mut Schedule, job: Job, due: Timestamp) {
 fn what_is_handed_over_while_nothing_leaves_does_not_fill_the_memory() {
     let bounds = Limits { lanes: 6, ..limits() };
     for down_since in [None, Some(at(0))] {
-        let mut schedule = Schedule::new(bounds, Health::new(down_since), 0, 0, 0, at(0));
+        let mut schedule = Schedule::new(
+            bounds,
+            &Owned {
+                down_since,
+                ..owned(0, 0)
+            },
+            at(0),
+        );
         for n in 1..1_000 {
             schedule.news(&handed_over(n, n), at(0));
         }

@@ -43,6 +43,7 @@ CREATE TABLE destinations(
   until INTEGER,                    -- end of the lease where several nodes share the store
   paused INTEGER,                   -- since when
   down INTEGER,                     -- since when
+  parked INTEGER,                   -- since when it is in no configuration, or switched off
   give_up_from INTEGER NOT NULL DEFAULT 0, -- resume, or return from parking: `give_up_after` counts from here at the earliest
   UNIQUE(legal_entity, shop, mode, rendition)
 ) STRICT;
@@ -57,9 +58,10 @@ CREATE TABLE deliveries(
   attempts INTEGER NOT NULL DEFAULT 0,
   retries INTEGER NOT NULL DEFAULT 0, -- failures that counted: probes do not
   due INTEGER NOT NULL DEFAULT 0,   -- 0: never failed
-  tried INTEGER NOT NULL DEFAULT 0, -- end of the last attempt
+  tried INTEGER NOT NULL DEFAULT 0, -- end of the last attempt, or when it was given up or cancelled without one
   replay_of INTEGER,                -- seq of the delivery that this one repeats
   replays INTEGER NOT NULL DEFAULT 0, -- how many times it was repeated before
+  renewed INTEGER NOT NULL DEFAULT 0, -- the replay that gave it a webhook-id of its own (--as-new); 0: the first one's
   PRIMARY KEY(destination, seq)
 ) WITHOUT ROWID, STRICT;
 -- The planner does not choose these by itself: queries name them (INDEXED BY) and write state=0 as a literal.

@@ -84,6 +84,7 @@ impl Ledger {
                         lane,
                         notification: id,
                         since,
+                        charge: routed.charge,
                     },
                 ));
             }

@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use crate::domain::{DestinationKey, Format, Kind, Lane, Mode, NotificationId};
 use crate::outbox::{Head, Named, Old, Page, StoredNotification, Waiting, WaitingNotification};
 
-const HEAD: &str = "SELECT seq, notification, since, attempts, retries, due, replays, tried
+const HEAD: &str = "SELECT seq, notification, since, attempts, retries, due, replays, tried, renewed
   FROM deliveries INDEXED BY deliveries_lane WHERE destination = ? AND lane = ? AND state=0 ORDER BY seq LIMIT 1";
 
 const PAGE: &str = "SELECT seq, lane, notification, since
@@ -39,6 +39,7 @@ pub(in crate::outbox) fn head(connection: &Connection, destination: i64, lane: L
                 due: time(5)?,
                 tried: time(7)?,
                 replays: row.get(6)?,
+                renewed: row.get(8)?,
             })
         })
         .optional()
@@ -64,6 +65,7 @@ pub(in crate::outbox) fn page(
                 lane: Lane(row.get(1)?),
                 notification: row.get(2)?,
                 since: timestamp(row, 3)?,
+                charge: false,
             })
         })?
         .collect::<rusqlite::Result<Vec<_>>>()?;
@@ -103,6 +105,7 @@ pub(in crate::outbox) fn older_than(
                 lane: Lane(row.get(1)?),
                 notification: row.get(2)?,
                 since: timestamp(row, 3)?,
+                charge: false,
             },
             notification: NotificationId::from_bytes(row.get(4)?),
             kind: parsed(row, 5)?,

@@ -1,3 +1,4 @@
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -5,23 +6,38 @@ use rusqlite::OptionalExtension;
 
 use super::read;
 use super::writer::{AfterCommit, Ledger, Owner};
-use crate::domain::{DestinationKey, Incident};
-use crate::outbox::{AttemptRecord, Inbox, Lease, Named, News, Next, OutboxError, Owned};
+use crate::domain::{DestinationKey, Incident, Lane};
+use crate::outbox::{AttemptRecord, Gone, Inbox, Lease, News, Next, OutboxError, Owned};
+
+/// How a delivery ends that is not attempted any more; the numbers are `deliveries.state`'s.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum EndState {
+    Cancelled = 3,
+    DeadLetter = 2,
+}
 
 impl Ledger {
     /// Makes the caller the owner: from the end of this transaction on, the inbox gets what is committed.
-    pub(crate) fn own(&mut self, key: &DestinationKey, node: &str, inbox: Arc<Inbox>) -> rusqlite::Result<Owned> {
+    pub(crate) fn own(
+        &mut self,
+        key: &DestinationKey,
+        node: &str,
+        inbox: Arc<Inbox>,
+        now: Timestamp,
+    ) -> rusqlite::Result<Owned> {
         let destination = *self.destination(key)?;
         let id = destination.id;
-        let (epoch, give_up_from, down_since) = self.connection.query_row(
-            "UPDATE destinations SET owner = ?, epoch = epoch + 1 WHERE id = ? RETURNING epoch, give_up_from, down",
-            (node, id),
+        let (epoch, give_up_from, down_since, paused) = self.connection.query_row(
+            "UPDATE destinations SET owner = ?, epoch = epoch + 1, parked = NULL,
+               give_up_from = CASE WHEN parked IS NULL THEN give_up_from ELSE max(give_up_from, ?) END
+             WHERE id = ? RETURNING epoch, give_up_from, down, paused IS NOT NULL",
+            (node, now.as_millisecond(), id),
             |row| {
                 let down = row
                     .get::<_, Option<i64>>(2)?
                     .map(|_| read::timestamp(row, 2))
                     .transpose()?;
-                Ok((row.get(0)?, read::timestamp(row, 1)?, down))
+                Ok((row.get(0)?, read::timestamp(row, 1)?, down, row.get(3)?))
             },
         )?;
         let oldest: Option<i64> = self
@@ -59,6 +75,7 @@ impl Ledger {
             lease: Lease { destination: id, epoch },
             read: oldest.map_or(destination.last, |seq| seq - 1),
             last: destination.last,
+            paused,
             give_up_from,
             down_since,
             incident: incident.map(|facts| read::json::<Incident>(&facts)).transpose()?,
@@ -67,15 +84,35 @@ impl Ledger {
     }
 
     /// Gives it back.
-    pub(crate) fn release(&mut self, lease: Lease) -> rusqlite::Result<()> {
+    pub(crate) fn release(&mut self, lease: Lease, parked_at: Option<Timestamp>) -> rusqlite::Result<()> {
         if self
             .owners
             .get(&lease.destination)
             .is_some_and(|owner| owner.epoch == lease.epoch)
         {
             self.owners.remove(&lease.destination);
+            self.connection.execute(
+                "UPDATE destinations SET owner = NULL, parked = ? WHERE id = ?",
+                (parked_at.map(|at| at.as_millisecond()), lease.destination),
+            )?;
+        }
+        Ok(())
+    }
+
+    /// Notes which destinations nobody serves from now on: all but these.
+    pub(crate) fn park_others(&mut self, served: &[DestinationKey], now: Timestamp) -> rusqlite::Result<()> {
+        let mut served_ids = HashSet::new();
+        for key in served {
+            served_ids.insert(self.destination(key)?.id);
+        }
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT id FROM destinations WHERE parked IS NULL")?;
+        let unparked: Vec<i64> = statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+        for id in unparked.iter().filter(|id| !served_ids.contains(id)) {
             self.connection
-                .execute("UPDATE destinations SET owner = NULL WHERE id = ?", [lease.destination])?;
+                .prepare_cached("UPDATE destinations SET parked = ? WHERE id = ?")?
+                .execute((now.as_millisecond(), id))?;
         }
         Ok(())
     }
@@ -110,8 +147,10 @@ impl Ledger {
         };
         self.connection
             .prepare_cached(
-                "UPDATE deliveries SET state = ?, attempts = ?, retries = ?, due = ?, tried = ?
-                 WHERE destination = ? AND seq = ?",
+                "UPDATE deliveries SET attempts = ?2, retries = ?3, tried = ?5,
+                   state = CASE WHEN state=0 OR ?1=1 THEN ?1 ELSE state END,
+                   due = CASE WHEN state=0 THEN ?4 ELSE 0 END
+                 WHERE destination = ?6 AND seq = ?7",
             )?
             .execute((
                 state,
@@ -153,6 +192,38 @@ impl Ledger {
         }))
     }
 
+    /// Ends deliveries that are still open, and returns them. One that is being attempted right now is among them: its
+    /// record will say how the attempt went, and only a success changes the state again.
+    pub(super) fn end_unattempted(
+        &self,
+        destination: i64,
+        seqs: &[i64],
+        state: EndState,
+        now: Timestamp,
+    ) -> rusqlite::Result<Vec<Gone>> {
+        let mut open = self
+            .connection
+            .prepare_cached("SELECT lane, due > 0 FROM deliveries WHERE destination = ? AND seq = ? AND state=0")?;
+        let mut end = self
+            .connection
+            .prepare_cached("UPDATE deliveries SET state = ?, due = 0, tried = ? WHERE destination = ? AND seq = ?")?;
+        let mut gone = Vec::new();
+        for &seq in seqs {
+            let found = open.query_row((destination, seq), |row| {
+                Ok(Gone {
+                    seq,
+                    lane: Lane(row.get(0)?),
+                    failed: row.get(1)?,
+                })
+            });
+            if let Some(row) = found.optional()? {
+                end.execute((state as i64, now.as_millisecond(), destination, seq))?;
+                gone.push(row);
+            }
+        }
+        Ok(gone)
+    }
+
     fn incident(&self, destination: i64, incident: &Incident, now: Timestamp) -> rusqlite::Result<()> {
         let facts = serde_json::to_string(incident).map_err(read::unwritable)?;
         let closed_at = incident.recovered_at.map(|at| at.as_millisecond());
@@ -188,13 +259,7 @@ pub(in crate::outbox) fn give_up(
     {
         return Ok(Box::new(|| {}));
     }
-    let mut statement = ledger
-        .connection
-        .prepare_cached("UPDATE deliveries SET state = 2, due = 0 WHERE destination = ? AND seq = ? AND state=0")?;
-    for row in &given_up.rows {
-        statement.execute((lease.destination, row.seq))?;
-    }
-    drop(statement);
+    given_up.rows = ledger.end_unattempted(lease.destination, &given_up.asked, EndState::DeadLetter, now)?;
     if let Some(incident) = incident {
         ledger.incident(lease.destination, incident, now)?;
     }
@@ -209,15 +274,17 @@ pub(in crate::outbox) fn give_up(
 /// Tells the owner what was given up; nothing, if it is dropped before the commit.
 pub(in crate::outbox) struct GivenUp {
     inbox: Arc<Inbox>,
-    rows: Vec<Named>,
+    asked: Vec<i64>,
+    rows: Vec<Gone>,
     committed: bool,
 }
 
 impl GivenUp {
-    pub(in crate::outbox) fn new(rows: Vec<Named>, inbox: &Arc<Inbox>) -> Self {
+    pub(in crate::outbox) fn new(seqs: Vec<i64>, inbox: &Arc<Inbox>) -> Self {
         Self {
             inbox: Arc::clone(inbox),
-            rows,
+            asked: seqs,
+            rows: Vec::new(),
             committed: false,
         }
     }

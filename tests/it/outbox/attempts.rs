@@ -197,7 +197,7 @@ async fn record_of_an_earlier_owner_is_refused_and_writes_nothing() {
     assert_eq!(head(&outbox, owned.lease, "a").await.unwrap().attempts, 0);
     assert_eq!(outbox.unseen_incidents(10).await.unwrap().len(), 0);
     // Hand-overs go to the new owner alone, and releasing what one no longer has changes nothing.
-    outbox.release(old).await.unwrap();
+    outbox.release(old, None).await.unwrap();
     outbox.accept(notification("later", "a")).await.unwrap();
     assert_eq!(handed_over(&news(&inbox, 1).await)[0].seq, 2);
     assert_eq!(old_inbox.take().0.len(), 0);
@@ -212,7 +212,7 @@ async fn record_of_an_earlier_owner_is_refused_and_writes_nothing() {
 #[tokio::test]
 async fn nobody_hears_of_a_destination_that_was_given_back() {
     let (_store, outbox, lease, inbox) = with(&[]).await;
-    outbox.release(lease).await.unwrap();
+    outbox.release(lease, None).await.unwrap();
     outbox.accept(notification("a", "a")).await.unwrap();
     outbox.record(attempt(lease, 1, "a"), &inbox);
     assert!(matches!(
