@@ -491,6 +491,8 @@ impl Schedule {
                 // Its record comes later, and finds it ended.
                 Some(Entry::Recording { seq, failing, .. }) if *seq == row.seq => failed = std::mem::take(failing),
                 Some(Entry::Running { seq, cancelled }) if *seq == row.seq => *cancelled = true,
+                // It may have been the failed head of a lane outside, which nothing else would bring back.
+                None if row.failed => self.open(row.lane, Queue::Stored),
                 _ => {}
             }
             self.failing = self.failing.saturating_sub(usize::from(failed));

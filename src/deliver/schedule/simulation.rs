@@ -1,7 +1,9 @@
-//! The schedule against a model of the store: any order of acceptance, attempt, success, failure, delay and crash.
+//! The schedule against a model of the store: any order of acceptance, attempt, success, failure, delay, crash, change
+//! of the configuration, parking, and of what operators ask for: pause, resume, cancel, replay, release.
 //!
 //! What holds in every run: a lane has one attempt at a time, of its oldest open delivery; no more attempts at once
-//! than allowed; and once the shop answers, everything that was accepted arrives.
+//! than allowed; none while paused, and none of what has ended; and once the shop answers, everything that was accepted
+//! and not cancelled arrives, each lane in its order.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
@@ -17,6 +19,10 @@ use crate::domain::{Kind, NotificationId};
 struct Row {
     lane: Lane,
     open: bool,
+    /// It was cancelled; if it was being attempted, it may arrive all the same.
+    cancelled: bool,
+    /// Another row repeats it.
+    replayed: bool,
     attempts: u32,
     counted: u32,
     due: Option<Timestamp>,
@@ -53,6 +59,7 @@ struct World {
     given_up: VecDeque<Vec<Named>>,
     dead: usize,
     delivered: Vec<i64>,
+    paused: bool,
     policy: RetryPolicy,
 }
 
@@ -60,9 +67,9 @@ struct World {
 fn limits(rng: &mut Rng) -> Limits {
     Limits {
         concurrency: rng.usize(1..4),
-        rate: None,
+        rate: [None, Some(0.5), Some(100.0)][rng.usize(..3)],
         runnable: rng.usize(1..6),
-        lanes: rng.usize(2..9),
+        lanes: rng.usize(3..9),
         page: rng.usize(1..5),
         unrecorded: rng.usize(1..6),
     }
@@ -89,6 +96,7 @@ impl World {
             given_up: VecDeque::new(),
             dead: 0,
             delivered: Vec::new(),
+            paused: false,
             policy: RetryPolicy {
                 give_up_after,
                 ..RetryPolicy::default()
@@ -118,16 +126,7 @@ impl World {
 
     fn accept(&mut self) {
         let lane = Lane(self.rng.i64(0..self.lanes));
-        self.rows.push(Row {
-            lane,
-            open: true,
-            attempts: 0,
-            counted: 0,
-            due: None,
-            tried: None,
-            since: self.now,
-        });
-        let seq = i64::try_from(self.rows.len()).unwrap();
+        let seq = self.add(lane);
         // Now and then the inbox is full, and only `last` tells of it.
         if self.rng.u8(..) <= self.handed_over {
             self.news.push_back(News::HandedOver(Named {
@@ -135,9 +134,104 @@ impl World {
                 lane,
                 notification: 0,
                 since: Timestamp::UNIX_EPOCH,
-                charge: false,
+                charge: self.rng.bool(),
             }));
         }
+    }
+
+    /// A new row, which is its number.
+    fn add(&mut self, lane: Lane) -> i64 {
+        self.rows.push(Row {
+            lane,
+            open: true,
+            cancelled: false,
+            replayed: false,
+            attempts: 0,
+            counted: 0,
+            due: None,
+            tried: None,
+            since: self.now,
+        });
+        i64::try_from(self.rows.len()).unwrap()
+    }
+
+    /// What an operator asks for.
+    fn operate(&mut self) {
+        match self.rng.u32(..6) {
+            0 => self.pause(),
+            1 => self.resume(),
+            2 => self.cancel(),
+            3 => self.replay(),
+            4 => self.release(),
+            _ => self.reconfigure(),
+        }
+    }
+
+    fn pause(&mut self) {
+        self.paused = true;
+        self.news.push_back(News::Paused);
+    }
+
+    fn resume(&mut self) {
+        self.paused = false;
+        self.news.push_back(News::Resumed { give_up_from: self.now });
+    }
+
+    fn cancel(&mut self) {
+        let mut rows = Vec::new();
+        for (seq, row) in (1..).zip(&mut self.rows).filter(|(_, row)| row.open) {
+            if self.rng.u8(..) < 30 {
+                row.open = false;
+                row.cancelled = true;
+                rows.push(Gone {
+                    seq,
+                    lane: row.lane,
+                    failed: row.due.take().is_some(),
+                });
+            }
+        }
+        self.news.push_back(News::Cancelled { rows });
+    }
+
+    /// New rows at the end of their lanes, of which only `last` tells.
+    fn replay(&mut self) {
+        for at in 0..self.rows.len() {
+            let row = &mut self.rows[at];
+            if !row.open && !row.replayed && self.rng.u8(..) < 20 {
+                row.replayed = true;
+                let lane = row.lane;
+                self.add(lane);
+            }
+        }
+    }
+
+    /// From quarantine: rows of which only `last` tells.
+    fn release(&mut self) {
+        for _ in 0..self.rng.usize(..4) {
+            let lane = Lane(self.rng.i64(0..self.lanes));
+            self.add(lane);
+        }
+    }
+
+    fn reconfigure(&mut self) {
+        self.limits = limits(&mut self.rng);
+        self.schedule.reconfigure(self.limits, self.now);
+    }
+
+    /// Nobody serves the destination for a while.
+    fn park(&mut self) {
+        while !self.running.is_empty() {
+            let succeeds = self.rng.bool();
+            self.end(succeeds);
+        }
+        while !self.unrecorded.is_empty() || !self.given_up.is_empty() {
+            self.record();
+        }
+        for _ in 0..self.rng.usize(..5) {
+            self.accept();
+        }
+        self.pass(1_000);
+        self.start_anew();
     }
 
     fn hear(&mut self) {
@@ -205,6 +299,7 @@ impl World {
                 }));
             }
             Step::Attempt(job) => {
+                assert!(!self.paused, "an attempt while paused");
                 assert!(
                     self.running.len() < self.limits.concurrency,
                     "more attempts at once than allowed"
@@ -274,18 +369,20 @@ impl World {
         if self.rng.bool()
             && let Some(rows) = self.given_up.pop_front()
         {
+            let mut gone = Vec::new();
             for named in &rows {
                 let row = &mut self.rows[usize::try_from(named.seq).unwrap() - 1];
-                assert!(std::mem::take(&mut row.open), "given up what has ended");
-                self.dead += 1;
+                // It may have been cancelled since it was asked for.
+                if std::mem::take(&mut row.open) {
+                    self.dead += 1;
+                    gone.push(Gone {
+                        seq: named.seq,
+                        lane: named.lane,
+                        failed: row.due.take().is_some(),
+                    });
+                }
             }
-            let gone = |named: &Named| Gone {
-                seq: named.seq,
-                lane: named.lane,
-                failed: self.rows[usize::try_from(named.seq).unwrap() - 1].due.is_some(),
-            };
-            let rows = rows.iter().map(gone).collect();
-            self.news.push_back(News::GaveUp { rows });
+            self.news.push_back(News::GaveUp { rows: gone });
         }
         let Some((job, ended, at)) = self.unrecorded.pop_front() else {
             return;
@@ -295,14 +392,19 @@ impl World {
         row.counted = ended.counted;
         row.tried = Some(at);
         match ended.next {
+            Next::Delivered => {
+                row.open = false;
+                row.cancelled = false;
+                row.due = None;
+                self.delivered.push(job.head.seq);
+            }
+            // What has ended meanwhile stays ended.
+            _ if !row.open => {}
             Next::Due(due) => row.due = Some(due),
             Next::DeadLetter => {
                 row.open = false;
+                row.due = None;
                 self.dead += 1;
-            }
-            Next::Delivered => {
-                row.open = false;
-                self.delivered.push(job.head.seq);
             }
         }
         let next = self.head(job.head.lane);
@@ -315,11 +417,16 @@ impl World {
 
     /// Everything in memory is gone; what was not recorded will be attempted again.
     fn crash(&mut self) {
-        self.news.clear();
-        self.answers.clear();
         self.running.clear();
         self.unrecorded.clear();
         self.given_up.clear();
+        self.start_anew();
+    }
+
+    /// From what the store knows.
+    fn start_anew(&mut self) {
+        self.news.clear();
+        self.answers.clear();
         let last = i64::try_from(self.rows.len()).unwrap();
         let read = (1..)
             .zip(&self.rows)
@@ -329,6 +436,7 @@ impl World {
         let owned = Owned {
             down_since: self.schedule.down_since(),
             failing: u64::try_from(failing).unwrap(),
+            paused: self.paused,
             ..owned(read, last)
         };
         self.schedule = Schedule::new(self.limits, &owned, self.now);
@@ -340,6 +448,7 @@ impl World {
 
     /// The shop answers from now on, and nothing new comes.
     fn settle(&mut self) {
+        self.resume();
         for _ in 0..20_000 {
             loop {
                 while !self.running.is_empty() {
@@ -357,6 +466,8 @@ impl World {
             }
             self.pass(60);
             if self.rows.iter().all(|row| !row.open) {
+                self.hear();
+                assert_eq!(self.schedule.failing, 0, "an incident would never end");
                 return;
             }
         }
@@ -371,8 +482,9 @@ impl World {
             let before = newest.insert(lane, *seq).unwrap_or(0);
             assert!(before < *seq, "{seq} arrived after {before} in {lane:?}");
         }
+        let cancelled = self.rows.iter().filter(|row| row.cancelled).count();
         assert_eq!(
-            self.delivered.len() + self.dead,
+            self.delivered.len() + self.dead + cancelled,
             self.rows.len(),
             "something arrived twice, or never"
         );
@@ -385,10 +497,17 @@ fn run(seed: u64) {
     let failures = [0, 10, 60, 128, 200][world.rng.usize(..5)];
     let weights: [u32; 6] = std::array::from_fn(|_| [1, 4, 12][world.rng.usize(..3)]);
     let crashes = [0, 1, 10][world.rng.usize(..3)];
+    let (parkings, verbs) = ([0, 1, 5][world.rng.usize(..3)], [0, 5, 100][world.rng.usize(..3)]);
     let pauses = [1, 1, 31, 400][world.rng.usize(..4)];
     for _ in 0..3_000 {
         if world.rng.u32(..1_000) < crashes {
             world.crash();
+        }
+        if world.rng.u32(..1_000) < parkings {
+            world.park();
+        }
+        if world.rng.u32(..1_000) < verbs {
+            world.operate();
         }
         let mut choice = world.rng.u32(..weights.iter().sum::<u32>());
         let act = weights.iter().position(|weight| {

@@ -12,7 +12,7 @@ fn limits() -> Limits {
         concurrency: 2,
         rate: None,
         runnable: 3,
-        lanes: 2,
+        lanes: 3,
         page: 2,
         unrecorded: 10,
     }
@@ -180,6 +180,8 @@ fn nobody_waits_for_a_time_that_has_passed() {
         );
     }
     schedule.to_open.clear();
+    schedule.news(&handed_over(1, 3), at(0));
+    attempt(&mut schedule, at(0));
     // A lane outside is due, and there is no room for it.
     schedule.outside = Some(at(10));
     assert_eq!(schedule.next(at(20)), Step::Wait(Some(at(300))));
