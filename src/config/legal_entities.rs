@@ -23,6 +23,7 @@ pub(super) struct LegalEntityTable {
     pub(super) enabled: bool,
     pub(super) failure_emails: Given<Vec<Mailbox>>,
     pub(super) share: Vec<KindPattern>,
+    pub(super) wait_for_named_shop: Option<Duration>,
     pub(super) delivery: DeliveryKeys,
 }
 
@@ -77,20 +78,9 @@ fn legal_entity(id: &LegalEntityId, mut table: Table<'_>, spot: Spot, problems: 
             "e-mails are written in English by this version",
         )));
     }
-    for (key, what) in [
-        ("expect_every", "silence of the gateway is not noticed by this version"),
-        (
-            "wait_for_named_shop",
-            "answers do not wait for the named shop in this version",
-        ),
-    ] {
-        let read = |value: &Value<'_>, problems: &mut Problems| match key {
-            "wait_for_named_shop" => wait_for_named_shop(value, problems),
-            _ => duration(value, problems),
-        };
-        if let Some(given) = table.optional(key, problems, read).at() {
-            problems.push(not_yet(Problem::new(codes::NOT_YET, &given.spot, what)));
-        }
+    if let Some(given) = table.optional("expect_every", problems, duration).at() {
+        let what = "silence of the gateway is not noticed by this version";
+        problems.push(not_yet(Problem::new(codes::NOT_YET, &given.spot, what)));
     }
     let read = LegalEntityTable {
         spot,
@@ -100,6 +90,7 @@ fn legal_entity(id: &LegalEntityId, mut table: Table<'_>, spot: Spot, problems: 
         share: table
             .optional("share", problems, list(kinds))
             .or(vec![KindPattern::Family("token")]),
+        wait_for_named_shop: table.optional("wait_for_named_shop", problems, wait_for_named_shop).value(),
         delivery: DeliveryKeys::take(&mut table, problems),
     };
     table.refuse_the_rest(problems);

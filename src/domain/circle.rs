@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use url::Url;
 
@@ -12,6 +13,9 @@ pub struct LegalEntity {
     pub enabled: bool,
     /// Kinds that every shop of the company learns.
     pub share: Vec<KindPattern>,
+    /// How long the answer to a notification with a charge is held back until the named shop has it: the buyer's result
+    /// page waits for the shop (design.md 5). `None`: not at all.
+    pub wait_for_named_shop: Option<Duration>,
 }
 
 /// Whether a shop's gateway-format URLs may get another shop's orders and charges (design.md 6).

@@ -1,11 +1,11 @@
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, oneshot};
 
 use super::room::Gauge;
-use super::{AttemptRecord, Gone, Head, Named, OutboxError};
+use super::{AttemptRecord, Gone, Head, Named, OutboxError, Owned};
 use crate::domain::Lane;
 
 /// New deliveries that are held for an owner; more are left to be read from the store.
@@ -48,6 +48,10 @@ struct State {
     news: VecDeque<News>,
     handed_over: usize,
     last: i64,
+    paused: bool,
+    down: bool,
+    /// By seq: who waits for the end of a delivery's first attempt.
+    awaited: HashMap<i64, oneshot::Sender<()>>,
 }
 
 impl Inbox {
@@ -83,9 +87,15 @@ impl Inbox {
         self.wake.notify_one();
     }
 
-    pub(super) fn hand_over(&self, named: Named) {
+    /// `first_attempt` is told when that has ended; dropped, if it is not to be expected soon.
+    pub(super) fn hand_over(&self, named: Named, first_attempt: Option<oneshot::Sender<()>>) {
         let mut state = self.lock();
         state.last = named.seq;
+        if let Some(first_attempt) = first_attempt.filter(|_| !state.paused && !state.down) {
+            // Who has waited for long enough has left.
+            state.awaited.retain(|_, waits| !waits.is_closed());
+            state.awaited.insert(named.seq, first_attempt);
+        }
         if state.handed_over < HELD {
             state.handed_over += 1;
             state.news.push_back(News::HandedOver(named));
@@ -99,7 +109,30 @@ impl Inbox {
     }
 
     pub(super) fn tell(&self, news: News) {
-        self.lock().news.push_back(news);
+        let mut state = self.lock();
+        match news {
+            News::Paused => state.paused = true,
+            News::Resumed { .. } => state.paused = false,
+            _ => {}
+        }
+        state.news.push_back(news);
+    }
+
+    /// An owner begins with this.
+    pub(super) fn begin(&self, owned: &Owned) {
+        let mut state = self.lock();
+        state.paused = owned.paused;
+        state.down = owned.down_since.is_some();
+    }
+
+    /// An attempt has ended; that it is recorded comes later.
+    pub(super) fn attempted(&self, record: &AttemptRecord) {
+        let mut state = self.lock();
+        state.down = record.down_since.is_some();
+        if let Some(waits) = state.awaited.remove(&record.seq) {
+            // Who has waited for long enough has left.
+            waits.send(()).ok();
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

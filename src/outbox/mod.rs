@@ -141,6 +141,28 @@ impl Outbox {
     /// [`OutboxError::Busy`] and [`OutboxError::Full`]: not stored. [`OutboxError::Failed`] may mean stored or not
     /// stored; if the gateway sends again, the identity decides.
     pub async fn accept(&self, routed: Routed) -> Result<Accepted, OutboxError> {
+        self.accept_and_tell(routed, None).await
+    }
+
+    /// Like [`Outbox::accept`]; then it waits, no longer than `patience`, until the first attempt to deliver it to the
+    /// named shop has ended. If nobody will make one now (no URL, paused, down), it does not wait.
+    ///
+    /// # Errors
+    ///
+    /// As for `accept`. How the attempt went makes no difference.
+    pub async fn accept_and_wait(&self, routed: Routed, patience: Duration) -> Result<Accepted, OutboxError> {
+        let (ended, first_attempt) = oneshot::channel();
+        let accepted = self.accept_and_tell(routed, Some(ended)).await?;
+        // An error says that nobody will tell.
+        tokio::time::timeout(patience, first_attempt).await.ok();
+        Ok(accepted)
+    }
+
+    async fn accept_and_tell(
+        &self,
+        routed: Routed,
+        first_attempt: Option<oneshot::Sender<()>>,
+    ) -> Result<Accepted, OutboxError> {
         let bytes = u32::try_from(routed.body.len() + routed.headers.len()).map_err(|_| OutboxError::Busy)?;
         let share = Arc::clone(&self.shared.bytes)
             .try_acquire_many_owned(bytes)
@@ -149,6 +171,7 @@ impl Outbox {
         self.shared.store.queue.accept(sqlite::Accept {
             routed: Box::new(routed),
             reply,
+            first_attempt,
             _bytes: share,
         })?;
         let accepted = answer
@@ -202,6 +225,7 @@ impl Outbox {
     /// it is ([`News::Recorded`]), or that it was refused ([`News::Refused`]). Records of one destination are written
     /// in the order of the calls.
     pub fn record(&self, record: AttemptRecord, inbox: &Arc<Inbox>) {
+        inbox.attempted(&record);
         let kept = record.clone();
         if let Err(why) = self.shared.store.queue.record(record, Arc::clone(inbox)) {
             inbox.tell(News::Refused {

@@ -1,5 +1,6 @@
 use std::net::IpAddr;
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -86,15 +87,21 @@ impl Intake {
             received_at,
             arrived.headers,
         );
+        let patience = verified
+            .circle()
+            .legal_entity
+            .wait_for_named_shop
+            .filter(|_| routed.charge);
         let mut awaited = Awaited::new(&routed);
         // A task of its own: when the client leaves or the time is over, this future is dropped, but what was decided
         // is still stored, and what follows from that is still done.
-        let stored = tokio::spawn(self.store(routed)).await;
+        let stored = tokio::spawn(self.store(routed, patience)).await;
         awaited.answered = stored.is_ok();
         stored.unwrap_or_else(|_| Err(ReceiveError::Store(OutboxError::Failed("the task has ended".into()))))
     }
 
-    async fn store(self: Arc<Self>, routed: Routed) -> Result<Kept, ReceiveError> {
+    /// `patience`: a buyer's result page waits for the named shop, so the answer does too.
+    async fn store(self: Arc<Self>, routed: Routed, patience: Option<Duration>) -> Result<Kept, ReceiveError> {
         let facts = Facts::of(&routed);
         let standing = routed.standing;
         let doubtful = standing == Standing::Quarantined && routed.format == Format::Form;
@@ -102,7 +109,10 @@ impl Intake {
             facts.log_not_stored("too many texts without vads_hash within an hour");
             return Err(ReceiveError::QuarantineFull);
         }
-        let accepted = self.outbox.accept(routed).await;
+        let accepted = match patience {
+            Some(patience) => self.outbox.accept_and_wait(routed, patience).await,
+            None => self.outbox.accept(routed).await,
+        };
         if doubtful && !matches!(accepted, Ok(Accepted::Stored)) {
             self.quarantined.put_back();
         }

@@ -91,6 +91,7 @@ pub(super) fn circle(members: Vec<Member>) -> Circle {
             name: "ACME SAS".to_owned(),
             enabled: true,
             share: vec!["token.*".parse().unwrap()],
+            wait_for_named_shop: None,
         }),
         mode: Mode::Test,
         members,

@@ -22,6 +22,7 @@ pub(crate) fn shop_keys(shop: &str, mode: Mode, form_key: &str, rest_password: &
         name: "ACME SAS".to_owned(),
         enabled: true,
         share: Vec::new(),
+        wait_for_named_shop: None,
     };
     let circle = Circle {
         legal_entity: Arc::new(legal_entity),

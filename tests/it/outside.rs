@@ -146,6 +146,7 @@ fn circle() -> Circle {
             name: "ACME SAS".to_owned(),
             enabled: true,
             share: vec![KindPattern::All],
+            wait_for_named_shop: None,
         }),
         mode: Mode::Test,
         members: vec![member(PARIS), member(LYON)],

@@ -151,6 +151,7 @@ fn shop_keys(shop: &str, mode: Mode, enabled: bool, form_key: &str) -> ShopKeys 
         name: "ACME SAS".to_owned(),
         enabled,
         share: vec!["token.*".parse().unwrap()],
+        wait_for_named_shop: None,
     };
     let circle = Circle {
         legal_entity: Arc::new(legal_entity),

@@ -48,6 +48,7 @@ impl AsDaemon {
             enabled: true,
             // Whatever the shop's company shares.
             share: vec![KindPattern::All],
+            wait_for_named_shop: None,
         };
         // Nobody checks its signature here.
         let key = Secret::new("any");

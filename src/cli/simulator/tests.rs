@@ -37,6 +37,7 @@ fn received(gateway: &Gateway, body: Bytes, at: Timestamp) -> (VerifiedNotificat
         name: "ACME".to_owned(),
         enabled: true,
         share: Vec::new(),
+        wait_for_named_shop: None,
     };
     let circle = Arc::new(Circle {
         legal_entity: Arc::new(legal_entity),

@@ -12,6 +12,8 @@ use crate::route::{Identity, Routed, Standing};
 pub(crate) struct Accept {
     pub(crate) routed: Box<Routed>,
     pub(crate) reply: oneshot::Sender<Result<Accepted, OutboxError>>,
+    /// Told when the first attempt to deliver it to the named shop has ended; dropped if none is to come soon.
+    pub(crate) first_attempt: Option<oneshot::Sender<()>>,
     /// Its share of the bytes that may wait; here and not in the handler, for hyper drops the handler's future when
     /// the client leaves, and this is still written then.
     pub(crate) _bytes: OwnedSemaphorePermit,
@@ -19,9 +21,21 @@ pub(crate) struct Accept {
 
 impl Accept {
     pub(super) fn answer(self, accepted: Result<Accepted, OutboxError>) {
-        // The client may have left: what is stored is stored all the same, and its repeat will be a duplicate.
-        drop(self.reply.send(accepted));
+        tell(self.reply, accepted);
     }
+}
+
+fn tell(reply: oneshot::Sender<Result<Accepted, OutboxError>>, accepted: Result<Accepted, OutboxError>) {
+    // The client may have left: what is stored is stored all the same, and its repeat will be a duplicate.
+    drop(reply.send(accepted));
+}
+
+/// A delivery whose destination has an owner in this process.
+pub(super) struct HandOver {
+    inbox: Arc<Inbox>,
+    named: Named,
+    /// To the shop that the notification names.
+    as_received: bool,
 }
 
 /// What became of a notification, to be told once it is committed.
@@ -32,7 +46,7 @@ pub(super) enum Stored {
     New {
         id: i64,
         notification: Arc<StoredNotification>,
-        deliveries: Vec<(Arc<Inbox>, Named)>,
+        deliveries: Vec<HandOver>,
     },
 }
 
@@ -77,16 +91,17 @@ impl Ledger {
                 )?
                 .execute((destination, seq, lane.0, id, since.as_millisecond()))?;
             if let Some(owner) = self.owners.get(&destination) {
-                deliveries.push((
-                    Arc::clone(&owner.inbox),
-                    Named {
+                deliveries.push(HandOver {
+                    inbox: Arc::clone(&owner.inbox),
+                    named: Named {
                         seq,
                         lane,
                         notification: id,
                         since,
                         charge: routed.charge,
                     },
-                ));
+                    as_received: matches!(key.rendition, Rendition::AsReceived(_)),
+                });
             }
         }
         Ok(Stored::New {
@@ -108,13 +123,14 @@ impl Ledger {
                 if matches!(accept.routed.standing, Standing::Parked | Standing::Quarantined) {
                     self.alert_changed.notify_one();
                 }
-                accept.answer(Ok(Accepted::Stored));
+                tell(accept.reply, Ok(Accepted::Stored));
                 if !deliveries.is_empty() {
                     self.cache.put(id, notification);
                 }
-                for (inbox, named) in deliveries {
-                    inbox.hand_over(named);
-                    inbox.wake();
+                let mut first_attempt = accept.first_attempt;
+                for to in deliveries {
+                    to.inbox.hand_over(to.named, first_attempt.take_if(|_| to.as_received));
+                    to.inbox.wake();
                 }
             }
         }

@@ -63,15 +63,7 @@ impl Ledger {
             [id],
             |row| row.get(0),
         )?;
-        self.owners.insert(
-            id,
-            Owner {
-                epoch,
-                inbox,
-                down_since: Some(down_since),
-            },
-        );
-        Ok(Owned {
+        let owned = Owned {
             lease: Lease { destination: id, epoch },
             read: oldest.map_or(destination.last, |seq| seq - 1),
             last: destination.last,
@@ -80,7 +72,15 @@ impl Ledger {
             down_since,
             incident: incident.map(|facts| read::json::<Incident>(&facts)).transpose()?,
             failing: u64::try_from(failing).unwrap_or(0),
-        })
+        };
+        inbox.begin(&owned);
+        let owner = Owner {
+            epoch,
+            inbox,
+            down_since: Some(down_since),
+        };
+        self.owners.insert(id, owner);
+        Ok(owned)
     }
 
     /// Gives it back.
