@@ -206,6 +206,9 @@ impl Schedule {
 
     /// Other limits from now on. A destination that is down is tried again at once: its URL may be mended.
     pub(super) fn reconfigure(&mut self, limits: Limits, now: Timestamp) {
+        if self.ramp >= self.limits.concurrency {
+            self.ramp = limits.concurrency;
+        }
         self.limits = limits;
         self.next_probe = self.next_probe.min(now);
     }

@@ -1,6 +1,7 @@
 //! Tests over real sockets and files, and with software that is not ours.
 
 mod alert;
+mod changes;
 mod deliver;
 mod demo;
 mod fanout;

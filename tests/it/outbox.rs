@@ -4,6 +4,7 @@
 
 mod attempts;
 mod emails;
+mod first_attempt;
 mod sqlite;
 
 use std::sync::Arc;
@@ -11,13 +12,15 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use ipn_router::domain::{Clock, DestinationKey, Format, Kind, Lane, Mode, NotificationId, Rendition, SystemClock};
-use ipn_router::outbox::{self, Accepted, Inbox, Lease, Named, News, OpenError, Outbox, OutboxError, Owned, Settings};
+use ipn_router::outbox::{
+    self, Accepted, AttemptRecord, Inbox, Lease, Named, News, OpenError, Outbox, OutboxError, Owned, Settings,
+};
 use ipn_router::route::{Identity, Routed, Standing};
 use jiff::{SignedDuration, Timestamp};
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 
-use crate::support::{LYON, PARIS, eventually};
+use crate::support::{LYON, PARIS, PATIENCE, eventually};
 
 /// A store in a folder of its own.
 struct TestStore {

@@ -1,12 +1,12 @@
 //! Reading what is open, and recording what came of it.
 
 use ipn_router::domain::{Attempted, Cause, Incident, Outcome};
-use ipn_router::outbox::{AttemptRecord, Head, IncidentRow, Next};
+use ipn_router::outbox::{Head, IncidentRow, Next};
 
 use super::*;
 
 /// The first attempt of a delivery, delivered, unless it is changed.
-fn attempt(lease: Lease, seq: i64, token: &str) -> AttemptRecord {
+pub(super) fn attempt(lease: Lease, seq: i64, token: &str) -> AttemptRecord {
     AttemptRecord {
         lease,
         seq,
@@ -26,7 +26,7 @@ fn attempt(lease: Lease, seq: i64, token: &str) -> AttemptRecord {
 }
 
 /// The same, failed, to be tried again after so many seconds.
-fn failed(record: AttemptRecord, retry_in: i64) -> AttemptRecord {
+pub(super) fn failed(record: AttemptRecord, retry_in: i64) -> AttemptRecord {
     AttemptRecord {
         counted: record.attempt,
         status: None,
@@ -335,4 +335,27 @@ pub(super) fn failed_with(lease: Lease, incident: Incident) -> AttemptRecord {
         incident: Some(incident),
         ..failed(attempt(lease, 1, "a"), 30)
     }
+}
+
+#[tokio::test]
+async fn destination_that_returns_from_parking_counts_anew() {
+    let (_store, outbox, lease, _inbox) = with(&["a"]).await;
+    let inbox = || Arc::new(Inbox::default());
+    let at = |second: i64| Timestamp::from_second(1_800_000_000 + second).unwrap();
+    // Given back at the end of the daemon, taken over at its start: nothing was parked.
+    outbox.release(lease, None).await.unwrap();
+    outbox.park_others(vec![paris()], at(0)).await.unwrap();
+    let owned = outbox.own(&paris(), inbox(), at(1)).await.unwrap();
+    assert_eq!(owned.give_up_from, Timestamp::UNIX_EPOCH);
+    // Switched off while it runs, and on again.
+    outbox.release(owned.lease, Some(at(2))).await.unwrap();
+    let owned = outbox.own(&paris(), inbox(), at(3)).await.unwrap();
+    assert_eq!((owned.give_up_from, owned.read, owned.last), (at(3), 0, 1));
+    // Not in the configuration of a later start; what was parked stays so.
+    outbox.release(owned.lease, None).await.unwrap();
+    outbox.park_others(vec![lyon()], at(4)).await.unwrap();
+    outbox.park_others(vec![lyon()], at(5)).await.unwrap();
+    outbox.park_others(vec![paris(), lyon()], at(6)).await.unwrap();
+    let owned = outbox.own(&paris(), inbox(), at(7)).await.unwrap();
+    assert_eq!(owned.give_up_from, at(7));
 }

@@ -10,6 +10,9 @@ pub(crate) const NICE: &str = "34567890";
 /// Lyon's, in TEST.
 pub(crate) const EVENT_SECRET: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oDC2FVsBQIhrs=";
 
+/// Lyon's, in PRODUCTION.
+pub(crate) const OTHER_EVENT_SECRET: &str = "whsec_MfKQsBQIhrscChlQIMV+b5sSYspob7oDC2FVsBQIhrs=";
+
 pub(crate) fn form_key(shop: &str, mode: &str) -> String {
     format!("form-key-of-{shop}-{mode}")
 }
@@ -23,7 +26,7 @@ pub(crate) fn rest_password(shop: &str, mode: &str) -> String {
 pub(super) fn secrets() -> Vec<(String, String)> {
     let mut secrets = vec![
         ("TEST-events".to_owned(), EVENT_SECRET.to_owned()),
-        ("PRODUCTION-events".to_owned(), EVENT_SECRET.replace("C2FV", "MfKQ")),
+        ("PRODUCTION-events".to_owned(), OTHER_EVENT_SECRET.to_owned()),
     ];
     for shop in [PARIS, LYON, NICE] {
         for mode in ["TEST", "PRODUCTION"] {

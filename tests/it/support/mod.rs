@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-pub(crate) use acme::{Acme, EVENT_SECRET, LYON, NICE, PARIS, form_key, rest_password};
+pub(crate) use acme::{Acme, EVENT_SECRET, LYON, NICE, OTHER_EVENT_SECRET, PARIS, form_key, rest_password};
 pub(crate) use daemon::TestDaemon;
 pub(crate) use gateway::{Form, Gateway, rest};
 pub(crate) use home::Home;

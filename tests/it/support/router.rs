@@ -2,8 +2,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use ipn_router::app::App;
-use ipn_router::config;
+use ipn_router::app::{App, Control};
+use ipn_router::config::{self, Config};
 use ipn_router::domain::{Clock, SystemClock};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -14,6 +14,7 @@ use super::{Gateway, Home, eventually};
 pub(crate) struct TestRouter {
     home: Option<Home>,
     address: SocketAddr,
+    control: Control,
     /// Asks it to stop.
     stop: Option<oneshot::Sender<()>>,
     /// Dropped, it ends at once.
@@ -28,14 +29,7 @@ impl TestRouter {
 
     /// Starts where another one has lived.
     pub(crate) async fn start_at(home: Home, toml: &str) -> Self {
-        let path = home.configure(([127, 0, 0, 1], 0).into(), "outbox.db", toml);
-        let config = match config::load(&path) {
-            Ok(loaded) => loaded.config,
-            Err(diagnostics) => {
-                let lines: Vec<_> = diagnostics.iter().map(config::Diagnostic::to_line).collect();
-                panic!("{lines:#?}");
-            }
-        };
+        let config = load(&home, toml);
         let (tell_address, address) = oneshot::channel();
         let (stop, stopped) = oneshot::channel::<()>();
         let (life, mut death) = oneshot::channel::<()>();
@@ -49,20 +43,30 @@ impl TestRouter {
                 let listener = TcpListener::bind(config.receiver.listen).await.unwrap();
                 let clock: Arc<dyn Clock> = Arc::new(SystemClock);
                 let app = App::build(config, &clock).unwrap();
-                tell_address.send(listener.local_addr().unwrap()).unwrap();
+                let started = (listener.local_addr().unwrap(), app.control());
+                tell_address
+                    .send(started)
+                    .unwrap_or_else(|_| panic!("the test has gone"));
                 tokio::select! {
                     ended = app.run(listener, async { stopped.await.unwrap() }) => ended.unwrap(),
                     _ = &mut death => {}
                 }
             });
         });
+        let (address, control) = address.await.unwrap();
         Self {
             home: Some(home),
-            address: address.await.unwrap(),
+            address,
+            control,
             stop: Some(stop),
             life: Some(life),
             thread: Some(thread),
         }
+    }
+
+    /// Lets it go on by another configuration.
+    pub(crate) async fn apply(&self, toml: &str) {
+        self.control.apply(load(self.home(), toml)).await.unwrap();
     }
 
     pub(crate) fn gateway(&self) -> Gateway {
@@ -109,5 +113,16 @@ impl TestRouter {
 impl Drop for TestRouter {
     fn drop(&mut self) {
         self.end();
+    }
+}
+
+fn load(home: &Home, toml: &str) -> Config {
+    let path = home.configure(([127, 0, 0, 1], 0).into(), "outbox.db", toml);
+    match config::load(&path) {
+        Ok(loaded) => loaded.config,
+        Err(diagnostics) => {
+            let lines: Vec<_> = diagnostics.iter().map(config::Diagnostic::to_line).collect();
+            panic!("{lines:#?}");
+        }
     }
 }
