@@ -42,6 +42,8 @@ struct Destination {
 #[derive(Debug)]
 struct State {
     schedule: Schedule,
+    /// Whose limits the schedule has.
+    configured_by: Arc<Prepared>,
     give_up_from: Timestamp,
     incident: Option<Incident>,
     /// Records that the store did not take; nothing is attempted until it does, lest a shop is called again and again
@@ -55,7 +57,6 @@ struct State {
 enum Turn {
     Ask(Question),
     Attempt(Job),
-    Leave,
     Record(Vec<AttemptRecord>),
     Wait(Option<Timestamp>),
 }
@@ -118,7 +119,7 @@ pub(super) async fn keep(
 /// Takes the destination over and serves it as long as that is wanted, by whatever settings; then lets running
 /// attempts end, and gives it back.
 async fn serve(
-    prepared: &Prepared,
+    prepared: &Arc<Prepared>,
     outbox: &Outbox,
     clock: &Arc<dyn Clock>,
     wanted: &mut watch::Receiver<Wanted>,
@@ -128,6 +129,7 @@ async fn serve(
     let owned = outbox.own(key, Arc::clone(&inbox), clock.now()).await?;
     let state = State {
         schedule: Schedule::new(prepared.limits(), &owned, clock.now()),
+        configured_by: Arc::clone(prepared),
         give_up_from: owned.give_up_from,
         incident: owned.incident,
         refused: Vec::new(),
@@ -174,9 +176,7 @@ impl Destination {
                     // What it held of the schedule is lost; a new start knows everything from the store.
                     Some(Err(panic)) => resume_unwind(panic.into_panic()),
                 },
-                _ = wanted.changed() => if let Wanted::Served(prepared) = &*wanted.borrow() {
-                    self.lock().schedule.reconfigure(prepared.limits(), self.clock.now());
-                },
+                _ = wanted.changed() => {}
             }
         }
     }
@@ -185,9 +185,8 @@ impl Destination {
     async fn slot(self: Arc<Self>, place: usize, mut wanted: watch::Receiver<Wanted>) -> usize {
         let mut served_by: Option<(Arc<Prepared>, Connection)> = None;
         loop {
-            let prepared = match &*wanted.borrow_and_update() {
-                Wanted::Served(prepared) if place < prepared.settings.concurrency.get() => Arc::clone(prepared),
-                Wanted::Parked | Wanted::Served(_) | Wanted::Stopped => break,
+            let Some((prepared, turn)) = self.turn(place, &mut wanted) else {
+                break;
             };
             let (prepared, connection) = match &mut served_by {
                 Some(same) if Arc::ptr_eq(&same.0, &prepared) => same,
@@ -196,10 +195,9 @@ impl Destination {
                     other.insert((prepared, connection))
                 }
             };
-            match self.turn() {
+            match turn {
                 Turn::Ask(question) => self.ask(question, &prepared.settings).await,
                 Turn::Attempt(job) => self.attempt(job, prepared, connection).await,
-                Turn::Leave => break,
                 Turn::Record(records) => {
                     for record in records {
                         self.outbox.record(record, &self.inbox);
@@ -218,25 +216,42 @@ impl Destination {
         place
     }
 
-    fn turn(&self) -> Turn {
-        let now = self.clock.now();
+    /// What is to be done now, and by which settings; nothing, if the place is not wanted any more.
+    fn turn(&self, place: usize, wanted: &mut watch::Receiver<Wanted>) -> Option<(Arc<Prepared>, Turn)> {
         let mut state = self.lock();
+        // Under the lock, so that nobody goes back to older settings.
+        let Wanted::Served(prepared) = wanted.borrow_and_update().clone() else {
+            return None;
+        };
+        let now = self.clock.now();
+        if !Arc::ptr_eq(&state.configured_by, &prepared) {
+            state.schedule.reconfigure(prepared.limits(), now);
+            state.configured_by = Arc::clone(&prepared);
+        }
+        if place >= prepared.settings.concurrency.get() {
+            return None;
+        }
+        let turn = self.next_turn(&mut state, now)?;
+        Some((prepared, turn))
+    }
+
+    fn next_turn(&self, state: &mut State, now: Timestamp) -> Option<Turn> {
         let (news, last) = self.inbox.take();
         for news in news {
             state.schedule.news(&news, now);
             match news {
-                News::Refused { record, why } => self.refused(&mut state, *record, &why, now),
+                News::Refused { record, why } => self.refused(state, *record, &why, now),
                 News::Resumed { give_up_from } => state.give_up_from = give_up_from,
                 _ => {}
             }
         }
         state.schedule.committed(last);
         if state.lost {
-            return Turn::Leave;
+            return None;
         }
         if let Some(at) = state.retry_refused_at {
             if now < at {
-                return Turn::Wait(Some(at));
+                return Some(Turn::Wait(Some(at)));
             }
             state.retry_refused_at = None;
             let mut refused = std::mem::take(&mut state.refused);
@@ -247,11 +262,11 @@ impl Destination {
                 }
                 record.down_since = state.schedule.down_since();
             }
-            return Turn::Record(refused);
+            return Some(Turn::Record(refused));
         }
         let step = state.schedule.next(now);
         self.inbox.behind_with(state.schedule.behind(now));
-        match step {
+        Some(match step {
             Step::Ask(question) => Turn::Ask(question),
             Step::Attempt(job) => {
                 if state.schedule.has_more(now) {
@@ -260,7 +275,7 @@ impl Destination {
                 Turn::Attempt(job)
             }
             Step::Wait(until) => Turn::Wait(until),
-        }
+        })
     }
 
     fn refused(&self, state: &mut State, record: AttemptRecord, why: &OutboxError, now: Timestamp) {

@@ -177,17 +177,20 @@ async fn concurrency_changes_while_calls_are_under_way() {
 async fn answer_to_a_payment_waits_for_the_named_shop() {
     let acme = Acme::open();
     let router = TestRouter::start(&acme.toml(r#"wait_for_named_shop = "7s""#)).await;
+    let mut gateway = router.gateway();
+    // Once this has arrived the shop is known to be served.
+    gateway.sends(&Form::token_created(PARIS, "token-1").signed()).await;
+    acme.paris.gets(1).await;
     let release = Arc::new(Notify::new());
     acme.paris.answers_first([Answer::Held(Arc::clone(&release))]);
-    let mut gateway = router.gateway();
     let waits = tokio::spawn(async move {
         gateway
-            .sends(&Form::payment(PARIS, "token-1", "order-1").signed())
+            .sends(&Form::payment(PARIS, "token-2", "order-1").signed())
             .await
     });
-    acme.paris.gets(1).await;
+    acme.paris.gets(2).await;
     let mut others = router.gateway();
-    others.sends(&Form::token_created(PARIS, "token-2").signed()).await;
+    others.sends(&Form::token_created(PARIS, "token-3").signed()).await;
     assert!(!waits.is_finished());
     release.notify_one();
     waits.await.unwrap();
