@@ -9,5 +9,6 @@ mod outbox;
 mod outside;
 mod receive;
 mod restart;
+mod rude;
 mod send;
 mod support;
