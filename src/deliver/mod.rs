@@ -1,7 +1,20 @@
-//! Due delivery to shop.
+//! Due delivery to shop: once a notification is in the outbox, this folder brings it to everybody who is to have it.
 //!
-//! Each destination is served by an owner of its own ([`destination`]): a few slots, each a looping task with its own
-//! connection, that share one [`schedule`] in memory. A slot asks the schedule what to do, and does it:
+//! # One delivery, from the commit to the record
+//!
+//! 1. The outbox has committed it, and **hands it over** to the [`Inbox`](crate::outbox::Inbox) of its destination, if
+//!    somebody serves that. The hand-over is only a hint: numbers without gaps (`seq`) show what was missed, and the
+//!    rows are read.
+//! 2. The destination's **owner** ([`destination`]) serves it by a few **slots**, each a looping task with a connection
+//!    of its own. A slot that is free asks the **schedule** ([`schedule`]), a pure state machine that the slots share,
+//!    what to do: ask the store something, attempt this delivery, or wait until then.
+//! 3. To attempt it, the slot fetches the notification, **renders** it as the destination wants it ([`render`]), signed
+//!    now, with the secrets of now; its **client** posts it to an address that was looked up and judged ([`link`],
+//!    [`guard`]); what comes back is **classified** ([`classify`](mod@classify)): delivered, unavailable, or rejected.
+//! 4. [`Health`](crate::domain::Health) decides what follows: nothing more, a retry at some time, a dead letter; and
+//!    whether the destination is up or down. It is the one place that knows the five sentences of design.md 8.
+//! 5. The slot queues a **record** of the attempt, with the state that follows and the destination's incident, to be
+//!    written in one transaction. The transaction answers with the lane's next delivery, and tells it to the inbox.
 //!
 //! ```text
 //!   outbox ── hand-over, recorded ──▶ Inbox ─▶ ┌──────────┐ ── attempt ─▶ slot: render ─▶ client ─▶ the shop
@@ -9,16 +22,36 @@
 //!          ◀─ record: attempt, state, incident ─┴──────────┘ ◀── outcome ── classify ◀───── answer
 //! ```
 //!
+//! # What the schedule remembers
+//!
+//! The deliveries of one token make a **lane**; a lane has one attempt at a time, in the order of acceptance, and lanes
+//! do not wait for each other. In memory a lane is only its *head*, the oldest open delivery: a number and a few times,
+//! no body. So a million may wait, and only some thousand lanes are here; the rest is *unread* (behind `read`), or
+//! *outside* (its head has failed and is due much later), and comes back by asking the store.
+//!
+//! What can be attempted stands in two queues: what was just accepted, and what comes from the store (backlog, retries,
+//! replays). They take turns, so a backlog cannot delay what is new, nor the other way round. What carries a charge goes
+//! before what else is new, for a buyer may be waiting.
+//!
+//! # When a shop is in trouble
+//!
+//! Up: a failed delivery waits for its retry, and its lane with it. Down: one probe a minute, of a lane never tried if
+//! there is one, so that a poisonous notification cannot keep a healthy shop down. Back again: a ramp of 1, 2, 4 …
+//! attempts at once, within its rate. An operator may pause it, and a configuration may change or drop it while it is
+//! served: [`Control`] tells its keeper, who swaps the settings, or lets what is under way end and gives the destination
+//! back. What waits then stays in the store, **parked**, until somebody serves the destination again.
+//!
 //! # Invariants
 //!
-//! - **One shop cannot hurt another.** No connection, queue, limit or lock is shared between destinations.
+//! - **One shop cannot hurt another.** No connection, queue, limit or lock is shared between destinations; what one
+//!   costs in memory is bounded.
 //! - **One delivery per lane at a time, in the order of acceptance.** The next of a lane is learned from the
 //!   transaction that records the one before.
-//! - **Nothing but the outbox is relied on.** A hand-over may be missed: gap-free numbers show it, and the rows are
-//!   read. After a crash the same delivery is attempted again, with the same `webhook-id`.
-//! - **What follows a failure** is decided in one place: [`crate::domain::Health`].
+//! - **Nothing but the outbox is relied on.** After a crash the same delivery is attempted again, with the same
+//!   `webhook-id`.
 //! - **A record that the store does not take is given again, the attempt is not made again**; until it is taken the
-//!   destination rests.
+//!   destination rests, and says so. A store that has failed for good ends the daemon.
+//! - **A test plays it through** in any order: `schedule/simulation.rs`.
 //!
 //! What is left out: who gets what (`route`), and who is told of failures (`alert`).
 
