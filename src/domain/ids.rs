@@ -107,6 +107,12 @@ impl NotificationId {
         Self(uuid::Builder::from_unix_timestamp_millis(millis, &tail).into_uuid())
     }
 
+    /// An id below those of everything received at this time or later, and above those of everything before.
+    pub fn before(received_at: jiff::Timestamp) -> Self {
+        let millis = u128::try_from(received_at.as_millisecond()).unwrap_or(0);
+        Self(Uuid::from_u128(millis << 80))
+    }
+
     /// The 16 bytes, as the store keeps them.
     pub fn as_bytes(&self) -> &[u8; 16] {
         self.0.as_bytes()
@@ -165,5 +171,7 @@ mod tests {
         assert_eq!(id.to_string().parse::<NotificationId>(), Ok(id));
         assert_eq!(NotificationId::from_bytes(*id.as_bytes()), id);
         assert_eq!(id.received_at().as_millisecond(), 1_700_000_000_000);
+        let before = NotificationId::before(id.received_at());
+        assert!(at(1_699_999_999_999) < before && before < id);
     }
 }

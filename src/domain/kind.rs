@@ -90,6 +90,16 @@ impl KindPattern {
     }
 }
 
+impl fmt::Display for KindPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::All => f.write_str("*"),
+            Self::Family(family) => write!(f, "{family}.*"),
+            Self::One(kind) => kind.fmt(f),
+        }
+    }
+}
+
 impl FromStr for KindPattern {
     type Err = UnknownKind;
 
@@ -118,6 +128,9 @@ mod tests {
             assert_eq!(kind.name().parse(), Ok(kind));
         }
         assert_eq!("token".parse::<Kind>(), Err(UnknownKind));
+        for pattern in ["*", "token.*", "subscription.*", "payment"] {
+            assert_eq!(pattern.parse::<KindPattern>().unwrap().to_string(), pattern);
+        }
     }
 
     #[test]

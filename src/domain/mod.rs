@@ -14,6 +14,7 @@ mod retry;
 mod secret;
 mod stored;
 mod trouble;
+mod verb;
 
 pub use attempt::{Answer, Cause, Outcome, Verdict};
 pub use circle::{Circle, ForeignOrders, LegalEntity, Member};
@@ -28,3 +29,4 @@ pub use mode::{Format, Mode};
 pub use retry::RetryPolicy;
 pub use secret::Secret;
 pub use trouble::Trouble;
+pub use verb::{DestinationFilter, Ended, Period, Scope, Selection, Verb};

@@ -1,13 +1,13 @@
 //! Ids and words as JSON writes them: the text that `Display` prints and `FromStr` reads.
 //!
-//! Only what the outbox keeps as JSON (incidents, troubles) needs this.
+//! Only what the outbox keeps as JSON (incidents, troubles, verbs) needs this.
 
 use std::borrow::Cow;
 
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{Format, Kind, LegalEntityId, Mode, NotificationId, ShopId};
+use super::{Format, Kind, KindPattern, LegalEntityId, Mode, NotificationId, Rendition, ShopId};
 
 macro_rules! as_text {
     ($($noun:ty, $read:expr);+ $(;)?) => {$(
@@ -30,9 +30,11 @@ macro_rules! as_text {
 as_text! {
     Format, |word| [Self::Form, Self::Rest].into_iter().find(|format| format.word() == word);
     Kind, |name| name.parse().ok();
+    KindPattern, |pattern| pattern.parse().ok();
     LegalEntityId, |key| key.parse().ok();
     Mode, Self::from_word;
     NotificationId, |id| id.parse().ok();
+    Rendition, Self::from_word;
     ShopId, |digits| digits.parse().ok();
 }
 
