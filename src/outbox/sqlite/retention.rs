@@ -62,8 +62,12 @@ impl Ledger {
         let (unresolved, last): (i64, i64) = self
             .connection
             .prepare_cached(
-                "SELECT count(*) FILTER (WHERE state IN (0, 2)), coalesce(max(tried), 0) FROM deliveries
-                 WHERE notification = ?",
+                // A dead letter that was replayed is resolved by its replay.
+                "SELECT count(*) FILTER (WHERE d.state IN (0, 2) AND NOT EXISTS
+                   (SELECT 1 FROM deliveries later INDEXED BY deliveries_notification WHERE
+                    later.notification = d.notification AND later.destination = d.destination AND later.seq > d.seq)),
+                   coalesce(max(d.tried), 0) FROM deliveries d INDEXED BY deliveries_notification
+                 WHERE d.notification = ?",
             )?
             .query_row([candidate.id], |row| Ok((row.get(0)?, row.get(1)?)))?;
         Ok(candidate.is_routed && unresolved == 0 && last <= ended_by)
@@ -208,12 +212,14 @@ mod tests {
         let on = move |day: u32| start + DAY * day;
         store
             .write(move |ledger| {
-                // 1 delivered on day 10, 2 never delivered, 3 a dead letter, 4 parked: all received on day 0.
+                // 1 delivered on day 10, 2 never delivered, 3 a dead letter, 4 parked, 5 delivered by a replay on day 10:
+                // all received on day 0.
                 for (n, standing) in [
                     (1, Standing::Routed),
                     (2, Standing::Routed),
                     (3, Standing::Routed),
                     (4, Standing::Parked),
+                    (5, Standing::Routed),
                 ] {
                     ledger.accept(&routed(n, standing, start))?;
                 }
@@ -221,14 +227,21 @@ mod tests {
                 ledger
                     .connection
                     .execute("UPDATE deliveries SET state = 1, tried = ? WHERE seq = 1", [tried])?;
-                ledger
-                    .connection
-                    .execute("UPDATE deliveries SET state = 2, tried = ? WHERE seq = 3", [tried])?;
-                assert_eq!(after_pass(ledger, &keep, on(15))?, (vec![1, 2, 3, 4], vec![1, 2, 3, 4]));
-                assert_eq!(after_pass(ledger, &keep, on(25))?, (vec![2, 3, 4], vec![1, 2, 3, 4]));
+                ledger.connection.execute(
+                    "UPDATE deliveries SET state = 2, tried = ? WHERE seq IN (3, 4)",
+                    [tried],
+                )?;
+                ledger.connection.execute(
+                    "INSERT INTO deliveries(destination, seq, lane, notification, since, state, tried, replay_of)
+                     SELECT destination, 100, lane, notification, ?1, 1, ?1, seq FROM deliveries WHERE seq = 4",
+                    [tried],
+                )?;
+                let all = vec![1, 2, 3, 4, 5];
+                assert_eq!(after_pass(ledger, &keep, on(15))?, (all.clone(), all.clone()));
+                assert_eq!(after_pass(ledger, &keep, on(25))?, (vec![2, 3, 4], all.clone()));
                 assert_eq!(
                     after_pass(ledger, &keep, on(91))?,
-                    (vec![], vec![1, 2, 3, 4]),
+                    (vec![], all),
                     "nothing is kept for ever"
                 );
                 let open: i64 =
@@ -236,8 +249,8 @@ mod tests {
                         .connection
                         .query_row("SELECT count(*) FROM deliveries WHERE state=0", [], |row| row.get(0))?;
                 assert_eq!(open, 0, "what has no body is not waited for");
-                ledger.accept(&routed(5, Standing::Routed, on(399)))?;
-                assert_eq!(after_pass(ledger, &keep, on(401))?, (vec![5], vec![5]));
+                ledger.accept(&routed(6, Standing::Routed, on(399)))?;
+                assert_eq!(after_pass(ledger, &keep, on(401))?, (vec![6], vec![6]));
                 let left: i64 = ledger.connection.query_row(
                     "SELECT (SELECT count(*) FROM deliveries) + (SELECT count(*) FROM identities)",
                     [],
