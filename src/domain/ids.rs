@@ -126,7 +126,7 @@ impl NotificationId {
     }
 
     /// The id whose bytes the store kept.
-    pub fn from_bytes(bytes: [u8; 16]) -> Self {
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
         Self(Uuid::from_bytes(bytes))
     }
 }

@@ -61,6 +61,24 @@ pub enum Standing {
     Routed,
 }
 
+impl Standing {
+    /// The word in the store.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Parked => "parked",
+            Self::Quarantined => "quarantined",
+            Self::Routed => "routed",
+        }
+    }
+
+    /// The standing with this word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Self::Parked, Self::Quarantined, Self::Routed]
+            .into_iter()
+            .find(|standing| standing.word() == word)
+    }
+}
+
 /// A notification with everything that is stored of it in one transaction.
 #[derive(Clone, Debug)]
 pub struct Routed {

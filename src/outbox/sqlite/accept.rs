@@ -1,8 +1,10 @@
 use std::sync::{Arc, OnceLock};
 
-use rusqlite::OptionalExtension;
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
+use super::read::timestamp;
 use super::writer::{Destination, Ledger};
 use crate::domain::{DestinationKey, NotificationId, Rendition, Trouble};
 use crate::outbox::{Accepted, Inbox, Named, OutboxError, StoredNotification};
@@ -38,6 +40,35 @@ pub(super) struct HandOver {
     as_received: bool,
 }
 
+/// Stands for a notification that was deleted after its time.
+const GONE: NotificationId = NotificationId::from_bytes([0; 16]);
+
+/// The notification that has an identity.
+#[derive(Clone, Copy)]
+pub(super) struct Holder {
+    pub(super) key: i64,
+    /// `None`: its row is gone by retention, and the identity alone is left.
+    pub(super) id: Option<NotificationId>,
+    /// When the identity lapses.
+    pub(super) until: Option<Timestamp>,
+}
+
+pub(super) fn holder(connection: &Connection, hash: [u8; 16]) -> rusqlite::Result<Option<Holder>> {
+    connection
+        .prepare_cached(
+            "SELECT notification, uuid, until FROM identities LEFT JOIN notifications ON id = notification
+             WHERE hash = ?",
+        )?
+        .query_row([hash], |row| {
+            Ok(Holder {
+                key: row.get(0)?,
+                id: row.get::<_, Option<[u8; 16]>>(1)?.map(NotificationId::from_bytes),
+                until: row.get::<_, Option<i64>>(2)?.map(|_| timestamp(row, 2)).transpose()?,
+            })
+        })
+        .optional()
+}
+
 /// What became of a notification, to be told once it is committed.
 pub(super) enum Stored {
     Duplicate {
@@ -52,23 +83,20 @@ pub(super) enum Stored {
 
 impl Ledger {
     pub(super) fn accept(&mut self, routed: &Routed) -> rusqlite::Result<Stored> {
-        if let Some(first) = self.claim(&routed.identity, routed)? {
-            return Ok(Stored::Duplicate { first });
+        let id = self.next_notification;
+        if let Some(first) = self.claim(&routed.identity, id, routed.received_at)? {
+            return Ok(Stored::Duplicate {
+                first: first.id.unwrap_or(GONE),
+            });
         }
         let new_event = match routed.event {
             // The same happening came in the other format before: its events are on their way.
-            Some(hash) => self
-                .claim(
-                    &Identity {
-                        hash,
-                        until: routed.identity.until,
-                    },
-                    routed,
-                )?
-                .is_none(),
+            Some(hash) => {
+                let until = routed.identity.until;
+                self.claim(&Identity { hash, until }, id, routed.received_at)?.is_none()
+            }
             None => true,
         };
-        let id = self.next_notification;
         self.next_notification += 1;
         let resend_of = self.insert(id, routed)?;
         if let Some(trouble) = trouble(routed) {
@@ -136,8 +164,13 @@ impl Ledger {
         }
     }
 
-    /// Makes the identity this notification's; returns the notification that has it already.
-    fn claim(&self, identity: &Identity, routed: &Routed) -> rusqlite::Result<Option<NotificationId>> {
+    /// Makes the identity this notification's; returns the one that has it already.
+    pub(super) fn claim(
+        &self,
+        identity: &Identity,
+        notification: i64,
+        received_at: Timestamp,
+    ) -> rusqlite::Result<Option<Holder>> {
         let claimed = self
             .connection
             .prepare_cached(
@@ -147,44 +180,21 @@ impl Ledger {
             )?
             .execute((
                 identity.hash,
-                self.next_notification,
+                notification,
                 identity.until.map(|until| until.as_millisecond()),
-                routed.received_at.as_millisecond(),
+                received_at.as_millisecond(),
             ))?;
         if claimed == 1 {
             Ok(None)
         } else {
-            self.holder(identity.hash)
+            holder(&self.connection, identity.hash)
         }
     }
 
-    /// The notification that has this identity. Its row may be gone by retention: then the identity alone is left,
-    /// and a nil id stands for it.
-    fn holder(&self, hash: [u8; 16]) -> rusqlite::Result<Option<NotificationId>> {
-        let uuid: Option<Option<[u8; 16]>> = self
-            .connection
-            .prepare_cached("SELECT uuid FROM identities LEFT JOIN notifications ON id = notification WHERE hash = ?")?
-            .query_row([hash], |row| row.get(0))
-            .optional()?;
-        Ok(uuid.map(|uuid| NotificationId::from_bytes(uuid.unwrap_or_default())))
-    }
-
     fn insert(&self, id: i64, routed: &Routed) -> rusqlite::Result<Option<NotificationId>> {
-        let resend_of: Option<(i64, Option<[u8; 16]>)> = match routed.resend_of {
-            Some(hash) => self
-                .connection
-                .prepare_cached(
-                    "SELECT notification, uuid FROM identities LEFT JOIN notifications ON id = notification
-                     WHERE hash = ?",
-                )?
-                .query_row([hash], |row| Ok((row.get(0)?, row.get(1)?)))
-                .optional()?,
+        let resend_of = match routed.resend_of {
+            Some(hash) => holder(&self.connection, hash)?,
             None => None,
-        };
-        let standing = match routed.standing {
-            Standing::Parked => "parked",
-            Standing::Quarantined => "quarantined",
-            Standing::Routed => "routed",
         };
         self.connection
             .prepare_cached(
@@ -201,16 +211,16 @@ impl Ledger {
                 routed.mode.word(),
                 routed.format.word(),
                 routed.kind.name(),
-                standing,
+                routed.standing.word(),
                 routed.token,
                 routed.transaction,
                 routed.event,
-                resend_of.map(|(id, _)| id),
+                resend_of.map(|first| first.key),
                 routed.lane.0,
                 routed.headers,
                 &routed.body[..],
             ])?;
-        Ok(resend_of.and_then(|(_, uuid)| uuid).map(NotificationId::from_bytes))
+        Ok(resend_of.and_then(|first| first.id))
     }
 
     /// The destination's counter, from memory or from its row, which is made if it is the first time.

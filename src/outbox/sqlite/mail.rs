@@ -1,9 +1,9 @@
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension, Row};
+use rusqlite::{Connection, OptionalExtension};
 
 use super::read;
 use super::writer::Ledger;
-use crate::domain::{DestinationKey, Mode, Rendition, Trouble};
+use crate::domain::Trouble;
 use crate::outbox::{DueEmail, IncidentRow, NewEmail, Telling, TroubleRow};
 
 pub(in crate::outbox) fn unseen_incidents(connection: &Connection, limit: u32) -> rusqlite::Result<Vec<IncidentRow>> {
@@ -16,7 +16,7 @@ pub(in crate::outbox) fn unseen_incidents(connection: &Connection, limit: u32) -
         .query_map([limit], |row| {
             Ok(IncidentRow {
                 id: row.get(0)?,
-                destination: destination_key(row, 1)?,
+                destination: read::destination_key(row, 1)?,
                 version: row.get(5)?,
                 incident: read::json(&row.get::<_, String>(6)?)?,
                 told: row.get(7)?,
@@ -155,13 +155,4 @@ impl Ledger {
         }
         Ok(())
     }
-}
-
-fn destination_key(row: &Row<'_>, at: usize) -> rusqlite::Result<DestinationKey> {
-    Ok(DestinationKey {
-        legal_entity: read::parsed(row, at)?,
-        shop: read::parsed(row, at + 1)?,
-        mode: read::word(row, at + 2, Mode::from_word)?,
-        rendition: read::word(row, at + 3, Rendition::from_word)?,
-    })
 }

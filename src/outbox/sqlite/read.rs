@@ -8,7 +8,7 @@ use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Row};
 use serde::de::DeserializeOwned;
 
-use crate::domain::{DestinationKey, Format, Kind, Lane, Mode, NotificationId};
+use crate::domain::{DestinationKey, Format, Kind, Lane, Mode, NotificationId, Rendition};
 use crate::outbox::{Head, Named, Old, Page, StoredNotification, Waiting, WaitingNotification};
 
 const HEAD: &str = "SELECT seq, notification, since, attempts, retries, due, replays, tried, renewed
@@ -218,6 +218,16 @@ where
 pub(super) fn word<T>(row: &Row<'_>, column: usize, read: impl Fn(&str) -> Option<T>) -> rusqlite::Result<T> {
     let text: String = row.get(column)?;
     read(&text).ok_or_else(|| unreadable(column, std::io::Error::other("a word that this version does not know")))
+}
+
+/// Four columns that name a destination.
+pub(super) fn destination_key(row: &Row<'_>, at: usize) -> rusqlite::Result<DestinationKey> {
+    Ok(DestinationKey {
+        legal_entity: parsed(row, at)?,
+        shop: parsed(row, at + 1)?,
+        mode: word(row, at + 2, Mode::from_word)?,
+        rendition: word(row, at + 3, Rendition::from_word)?,
+    })
 }
 
 /// A column of JSON.
