@@ -67,12 +67,14 @@ mod splice;
 #[cfg(test)]
 mod testing;
 mod tls;
+mod verbs;
 
 pub use classify::classify;
 pub use client::{Client, Connection, Rendered};
 pub use render::{Nth, RenderError, Renderer};
 pub use settings::{AnswerCheck, Settings, SetupError, Signing, Timeouts};
 pub use tls::TlsError;
+pub use verbs::{Circles, Verbs};
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;

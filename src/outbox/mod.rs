@@ -35,6 +35,7 @@ mod inbox;
 mod room;
 mod rows;
 mod sqlite;
+mod verbs;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -54,6 +55,7 @@ pub use rows::{
     Page, StoredNotification, Telling, TroubleRow, Waiting, WaitingNotification,
 };
 pub use sqlite::OpenError;
+pub use verbs::{Batch, Foreseen, Found, Kept, LeftOut, Progress, Rerouted, VerbId, VerbResult, VerbRow, VerbState};
 
 /// Bytes of notifications that may wait for the writer; more are refused as [`OutboxError::Busy`].
 const WAITING_BYTES: usize = 16 * 1024 * 1024;
@@ -89,6 +91,9 @@ struct Shared {
     bytes: Arc<Semaphore>,
     room: Room,
     alert_changed: Arc<Notify>,
+    verb_asked: Notify,
+    /// For those who wait for what comes of a verb.
+    verb_ended: watch::Sender<()>,
     failure: watch::Receiver<Option<String>>,
 }
 
@@ -110,6 +115,8 @@ impl Outbox {
                 bytes: Arc::new(Semaphore::new(WAITING_BYTES)),
                 room: Room::default(),
                 alert_changed,
+                verb_asked: Notify::new(),
+                verb_ended: watch::Sender::new(()),
                 failure,
             }),
         })
@@ -313,18 +320,20 @@ impl Outbox {
     ///
     /// # Errors
     ///
+    /// [`OutboxError::Unreadable`] if its row is not there, or says what this version does not know;
     /// [`OutboxError::Failed`] if the store cannot be read.
     pub async fn notification(&self, id: i64) -> Result<Arc<StoredNotification>, OutboxError> {
         if let Some(found) = self.shared.cache.find(id) {
             return Ok(found);
         }
+        let as_of = self.shared.cache.changes();
         let read = Arc::new(
             self.shared
                 .store
                 .ask(move |connection| sqlite::notification(connection, id))
                 .await?,
         );
-        self.shared.cache.put(id, Arc::clone(&read));
+        self.shared.cache.put_read(id, Arc::clone(&read), as_of);
         Ok(read)
     }
 

@@ -278,4 +278,7 @@ pub enum OutboxError {
     Failed(String),
     #[error("another owner has taken the destination over")]
     LeaseLost,
+    /// The store works, but what was asked for is not there, or not what this version writes.
+    #[error("what is stored cannot be read: {0}")]
+    Unreadable(String),
 }

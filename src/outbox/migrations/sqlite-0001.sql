@@ -126,15 +126,15 @@ CREATE TABLE emails(
 ) STRICT;
 CREATE INDEX emails_due ON emails(due) WHERE state=0;
 
--- What operators ask for, as rows that the owner of the destination observes.
+-- What operators ask for, carried out in small steps; kept as the record of who asked for what.
 CREATE TABLE verbs(
   id INTEGER PRIMARY KEY,
   at INTEGER NOT NULL,
-  verb TEXT NOT NULL,
-  destination INTEGER,              -- NULL: not about one
-  arguments TEXT NOT NULL,          -- JSON
   asked_by TEXT NOT NULL,
+  verb TEXT NOT NULL,               -- JSON
+  quick INTEGER NOT NULL,           -- 1: does not wait for those that take long
+  progress TEXT,                    -- JSON, written with the rows of each step; NULL: not begun, or done
   done_at INTEGER,
-  result TEXT
+  result TEXT                       -- JSON
 ) STRICT;
-CREATE INDEX verbs_waiting ON verbs(id) WHERE done_at IS NULL;
+CREATE INDEX verbs_waiting ON verbs(quick DESC, id) WHERE done_at IS NULL;

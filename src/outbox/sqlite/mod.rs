@@ -9,6 +9,7 @@ mod open;
 mod read;
 mod record;
 mod retention;
+mod verbs;
 mod writer;
 
 use std::path::Path;
@@ -25,6 +26,7 @@ pub use open::OpenError;
 pub(super) use read::{due, head, notification, older_than, page, waiting};
 pub(super) use record::{GivenUp, give_up};
 pub(super) use retention::Pass;
+pub(super) use verbs::{begin, foresee, look, next_verb, verb};
 pub(super) use writer::{Queue, Task};
 
 use super::OutboxError;
@@ -91,7 +93,7 @@ impl Store {
             return Err(OutboxError::Failed("the store is closed".into()));
         }
         match answer.await {
-            Ok(answer) => answer.map_err(|error| OutboxError::Failed(error.to_string())),
+            Ok(answer) => answer.map_err(why),
             Err(_) => Err(OutboxError::Failed("the store is closed".into())),
         }
     }
@@ -101,11 +103,22 @@ impl Store {
         &self,
         act: impl FnOnce(&mut Ledger) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, OutboxError> {
+        self.write_and_tell(move |ledger| Ok((act(ledger)?, || ()))).await
+    }
+
+    /// The same; then, also if nobody waits for the answer any more, does what is to follow the commit.
+    pub(super) async fn write_and_tell<T: Send + 'static, Tell: FnOnce() + Send + 'static>(
+        &self,
+        act: impl FnOnce(&mut Ledger) -> rusqlite::Result<(T, Tell)> + Send + 'static,
+    ) -> Result<T, OutboxError> {
         let (reply, answer) = oneshot::channel();
         let task: Task = Box::new(move |ledger| {
-            let done = act(ledger)?;
-            // Nobody waits any more: it is committed all the same.
-            Ok(Box::new(move || drop(reply.send(done))))
+            let (done, tell) = act(ledger)?;
+            Ok(Box::new(move || {
+                tell();
+                // Nobody waits any more: it is committed all the same.
+                drop(reply.send(done));
+            }))
         });
         self.queue.task(task)?;
         answer.await.map_err(|_| OutboxError::Failed("not written".into()))
@@ -122,6 +135,24 @@ impl Store {
             }
         }
     }
+}
+
+/// Tells what is wrong with a row from what is wrong with the store.
+fn why(error: rusqlite::Error) -> OutboxError {
+    match error {
+        rusqlite::Error::QueryReturnedNoRows => OutboxError::Unreadable("there is no such row".into()),
+        error if is_unreadable(&error) => OutboxError::Unreadable(error.to_string()),
+        error => OutboxError::Failed(error.to_string()),
+    }
+}
+
+/// Whether the store works, and a row holds what this version does not write.
+fn is_unreadable(error: &rusqlite::Error) -> bool {
+    use rusqlite::Error::{FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType, Utf8Error};
+    matches!(
+        error,
+        FromSqlConversionFailure(..) | IntegralValueOutOfRange(..) | InvalidColumnType(..) | Utf8Error(..)
+    )
 }
 
 /// Whoever forgets to close it, or is ended by a panic, leaves no thread behind, and no lock.
