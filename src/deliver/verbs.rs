@@ -91,10 +91,16 @@ impl Verbs {
             return Ok(false);
         };
         match self.carry_out(id).await {
-            // Written by a newer version, perhaps. Another try would find the same.
+            // Another try would find the same.
             Err(OutboxError::Unreadable(why)) => {
                 tracing::error!(verb.id = %id, "cannot carry out verb {id}: {why}");
-                self.end(id, VerbResult::failed(why)).await?;
+                let done_before = match self.outbox.verb(id).await.map(|row| row.state) {
+                    Ok(VerbState::UnderWay(progress)) => progress.result,
+                    // The verb itself may be what cannot be read.
+                    _ => VerbResult::default(),
+                };
+                let failed = Some(why);
+                self.end(id, VerbResult { failed, ..done_before }).await?;
             }
             other => other?,
         }
@@ -236,4 +242,167 @@ fn plan_anew(verb: &Verb, kept: &Kept, circles: &[Arc<Circle>]) -> Result<Plan, 
         .ok_or(LeftOut::NotConfigured)?;
     let content = Content::decode(body).map_err(|_| LeftOut::Unreadable)?;
     Ok(plan(&content, kept.shop, circle, kept.received_at, false))
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::domain::{
+        DestinationFilter, ForeignOrders, LegalEntity, Member, NotificationId, Period, Rendition, Scope, Selection,
+    };
+
+    const PARIS: &str = "12345678";
+    const LYON: &str = "23456789";
+
+    /// Paris is notified by form; Lyon learns by event, and by form what carries no order.
+    fn circles(legal_entity: &str) -> [Arc<Circle>; 1] {
+        let member = |shop: &str, event_url: Option<&str>| Member {
+            shop: shop.parse().unwrap(),
+            name: String::new(),
+            enabled: true,
+            form_url: Some("https://shop.example/form".parse().unwrap()),
+            rest_url: None,
+            event_url: event_url.map(|url| url.parse().unwrap()),
+            learns_by_event: true,
+            learns_by_form: true,
+            learns_by_rest: true,
+            foreign_orders: ForeignOrders::Withhold,
+            notified_by_form: shop == PARIS,
+            notified_by_rest: false,
+        };
+        let legal_entity = LegalEntity {
+            id: legal_entity.parse().unwrap(),
+            name: String::new(),
+            enabled: true,
+            share: vec!["token.*".parse().unwrap()],
+        };
+        [Arc::new(Circle {
+            legal_entity: Arc::new(legal_entity),
+            mode: Mode::Test,
+            members: vec![member(PARIS, None), member(LYON, Some("https://shop.example/events"))],
+        })]
+    }
+
+    fn kept(body: &str) -> Kept {
+        Kept {
+            key: 7,
+            id: NotificationId::before(Timestamp::UNIX_EPOCH),
+            received_at: Timestamp::UNIX_EPOCH,
+            legal_entity: "acme".parse().unwrap(),
+            shop: PARIS.parse().unwrap(),
+            mode: Mode::Test,
+            standing: Standing::Routed,
+            event: None,
+            body: Some(body.to_owned().into()),
+        }
+    }
+
+    const CREATED: &str =
+        "vads_page_action=REGISTER&vads_identifier=token-1&vads_identifier_status=CREATED&vads_trans_uuid=ab01";
+
+    fn backfill(shop: &str) -> Verb {
+        let (from, until) = (Timestamp::UNIX_EPOCH, Timestamp::MAX);
+        Verb::Backfill {
+            shop: shop.parse().unwrap(),
+            mode: Mode::Test,
+            received: Period { from, until },
+        }
+    }
+
+    fn release() -> Verb {
+        let notification = NotificationId::before(Timestamp::UNIX_EPOCH);
+        Verb::Release { notification }
+    }
+
+    fn replay() -> Verb {
+        Verb::Replay {
+            which: Selection {
+                scope: Scope::Incident(1),
+                destinations: DestinationFilter::default(),
+                kind: None,
+            },
+            ended: None,
+            as_new: false,
+        }
+    }
+
+    /// Shops and renditions that get it, or why it is left out.
+    fn outcome(verb: &Verb, kept: &Kept, circles: &[Arc<Circle>]) -> (Vec<(String, Rendition)>, Vec<LeftOut>) {
+        let mut result = VerbResult::default();
+        let rerouted = reroute(verb, kept, circles, &mut result);
+        let destinations = rerouted.map(|rerouted| rerouted.destinations).unwrap_or_default();
+        let to = destinations
+            .into_iter()
+            .map(|key| (key.shop.to_string(), key.rendition));
+        (to.collect(), result.left_out.into_keys().collect())
+    }
+
+    #[test]
+    fn backfill_is_for_its_shop_alone_and_release_for_all() {
+        use crate::domain::Format::Form;
+        let (paris, lyon) = (PARIS.to_owned(), LYON.to_owned());
+        let event = (lyon.clone(), Rendition::Event);
+        let re_signed = (lyon, Rendition::ReSigned(Form));
+        let as_received = (paris, Rendition::AsReceived(Form));
+        let circles = circles("acme");
+        let created = kept(CREATED);
+        for (verb, expected) in [
+            (backfill(LYON), vec![event.clone(), re_signed.clone()]),
+            (backfill(PARIS), vec![as_received.clone()]),
+            (backfill("99999999"), vec![]),
+            (release(), vec![as_received, event.clone(), re_signed]),
+        ] {
+            assert_eq!(outcome(&verb, &created, &circles), (expected, vec![]), "{verb:?}");
+        }
+        let with_order = kept(&format!("{CREATED}&vads_order_id=1"));
+        let withheld = outcome(&backfill(LYON), &with_order, &circles);
+        assert_eq!(withheld, (vec![event], vec![LeftOut::Withheld]));
+    }
+
+    #[test]
+    fn what_cannot_be_routed_anew_is_left_out_with_its_reason() {
+        let created = || kept(CREATED);
+        let quarantined = Kept {
+            standing: Standing::Quarantined,
+            ..created()
+        };
+        let deleted = Kept {
+            body: None,
+            ..created()
+        };
+        let (of_acme, of_bravo) = (circles("acme"), circles("bravo"));
+        let nowhere = [Arc::new(Circle {
+            members: Vec::new(),
+            ..(*of_acme[0]).clone()
+        })];
+        for (verb, kept, circles, why) in [
+            (backfill(LYON), &quarantined, &of_acme, LeftOut::Quarantined),
+            (replay(), &quarantined, &of_acme, LeftOut::Quarantined),
+            (release(), &deleted, &of_acme, LeftOut::BodyDeleted),
+            (backfill(LYON), &created(), &of_bravo, LeftOut::NotConfigured),
+            (backfill(LYON), &kept("%"), &of_acme, LeftOut::Unreadable),
+            (release(), &created(), &nowhere, LeftOut::NothingReachable),
+        ] {
+            assert_eq!(outcome(&verb, kept, circles), (vec![], vec![why]), "{verb:?}");
+        }
+        assert!(!outcome(&release(), &quarantined, &of_acme).0.is_empty());
+    }
+
+    #[test]
+    fn event_that_it_had_from_the_beginning_stays_its_event() {
+        let had = Kept {
+            event: Some([1; 16]),
+            ..kept(CREATED)
+        };
+        let circles = circles("acme");
+        let event = |kept| {
+            reroute(&backfill(LYON), kept, &circles, &mut VerbResult::default())
+                .unwrap()
+                .event
+        };
+        assert_eq!(event(&had), Some([1; 16]));
+        assert!(event(&kept(CREATED)).is_some_and(|event| event != [1; 16]));
+    }
 }

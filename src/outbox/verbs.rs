@@ -351,7 +351,8 @@ impl Outbox {
     ///
     /// # Errors
     ///
-    /// [`OutboxError`]: not written; the verb stands where it stood.
+    /// [`OutboxError`]: not written; the verb stands where it stood. [`OutboxError::Unreadable`]: nor would it be at
+    /// another try, for what is stored does not allow it.
     pub async fn act(
         &self,
         id: VerbId,
@@ -365,17 +366,22 @@ impl Outbox {
         self.shared
             .store
             .write_and_tell(move |ledger| {
-                let (progress, tell) = ledger.act(id, &verb, &batch, progress, now)?;
-                let is_over = progress.is_over();
+                let (acted, tell) = match ledger.act(id, &verb, &batch, progress, now)? {
+                    Ok((progress, tell)) => (Ok(progress), Some(tell)),
+                    Err(why) => (Err(OutboxError::Unreadable(why)), None),
+                };
+                let is_over = acted.as_ref().is_ok_and(Progress::is_over);
                 let after = move || {
-                    tell();
+                    if let Some(tell) = tell {
+                        tell();
+                    }
                     if is_over {
                         ended.send_replace(());
                     }
                 };
-                Ok((progress, after))
+                Ok((acted, after))
             })
-            .await
+            .await?
     }
 
     /// Counts what [`Outbox::act`] would do, and writes nothing.
@@ -409,5 +415,63 @@ impl Outbox {
             .await?;
         self.shared.verb_ended.send_replace(());
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn result_reads_as_a_sentence_and_survives_the_store() {
+        let mut result = VerbResult::default();
+        assert_eq!(result.to_string(), "nothing matches");
+        result.done = 12;
+        result.leave_out(LeftOut::StillOpen);
+        result.leave_out(LeftOut::StillOpen);
+        result.leave_out(LeftOut::BodyDeleted);
+        assert_eq!(
+            result.to_string(),
+            "12 done, left out: 1 (body deleted after its time), 2 (still open)"
+        );
+        result.failed = Some("the row is not there".into());
+        assert!(result.to_string().ends_with("; failed: the row is not there"));
+        let json = serde_json::to_string(&result).unwrap();
+        assert!(
+            json.contains(r#""left_out":{"body-deleted":1,"still-open":2}"#),
+            "{json}"
+        );
+        assert_eq!(serde_json::from_str::<VerbResult>(&json).unwrap(), result);
+    }
+
+    #[test]
+    fn progress_survives_the_store() {
+        let id = NotificationId::before(Timestamp::UNIX_EPOCH);
+        for notifications in [
+            None,
+            Some(Span::One(id)),
+            Some(Span::Parked { after: 1, last: 2 }),
+            Some(Span::Received {
+                legal_entity: "acme".parse().unwrap(),
+                mode: Mode::Test,
+                after: id,
+                until: id,
+            }),
+        ] {
+            let (destination, after, last) = (1, 2, 3);
+            let progress = Progress {
+                deliveries: [Stretch {
+                    destination,
+                    after,
+                    last,
+                }]
+                .into(),
+                notifications,
+                result: VerbResult::failed("why"),
+            };
+            let json = serde_json::to_string(&progress).unwrap();
+            assert_eq!(serde_json::from_str::<Progress>(&json).unwrap(), progress);
+            assert!(!progress.is_over());
+        }
     }
 }

@@ -6,6 +6,7 @@ mod attempts;
 mod emails;
 mod first_attempt;
 mod sqlite;
+mod verbs;
 
 use std::sync::Arc;
 use std::time::Duration;

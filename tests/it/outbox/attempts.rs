@@ -39,7 +39,7 @@ pub(super) fn failed(record: AttemptRecord, retry_in: i64) -> AttemptRecord {
 }
 
 /// Records it and returns the lane's next head.
-async fn record(outbox: &Outbox, inbox: &Arc<Inbox>, record: AttemptRecord) -> Option<Head> {
+pub(super) async fn record(outbox: &Outbox, inbox: &Arc<Inbox>, record: AttemptRecord) -> Option<Head> {
     let of = (record.seq, record.lane);
     outbox.record(record, inbox);
     match &news(inbox, 1).await[..] {
@@ -51,7 +51,7 @@ async fn record(outbox: &Outbox, inbox: &Arc<Inbox>, record: AttemptRecord) -> O
     }
 }
 
-async fn head(outbox: &Outbox, lease: Lease, token: &str) -> Option<Head> {
+pub(super) async fn head(outbox: &Outbox, lease: Lease, token: &str) -> Option<Head> {
     outbox.heads(lease, vec![Lane::of(token)]).await.unwrap()[0].1
 }
 

@@ -5,8 +5,10 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::Command;
 
+use ipn_router::deliver::{Circles, Verbs};
+use ipn_router::outbox::VerbId;
 use rusqlite::Connection;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use super::*;
 use crate::support::{Acme, Answer, FakeShop, Form, Home, TestDaemon};
@@ -226,4 +228,68 @@ fn payment(token: &str) -> String {
 
 fn integrity(store: &Connection) -> String {
     store.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap()
+}
+
+#[tokio::test]
+async fn row_that_this_version_does_not_know_is_told_from_a_store_that_fails() {
+    let store = TestStore::new();
+    let outbox = store.open();
+    outbox.accept(notification("a", "token-1")).await.unwrap();
+    assert!(matches!(outbox.notification(99).await, Err(OutboxError::Unreadable(_))));
+    drop(outbox);
+    let newer = Connection::open(store.settings().path).unwrap();
+    newer
+        .execute("UPDATE notifications SET kind = 'token.frozen'", [])
+        .unwrap();
+    let outbox = store.open();
+    assert!(matches!(outbox.notification(1).await, Err(OutboxError::Unreadable(_))));
+    outbox.close();
+    assert!(matches!(outbox.notification(1).await, Err(OutboxError::Failed(_))));
+}
+
+#[tokio::test]
+async fn verb_that_cannot_be_carried_out_is_ended_and_hurts_nobody_else() {
+    let store = TestStore::new();
+    let outbox = store.open();
+    for name in ["a", "b"] {
+        outbox.accept(notification(name, name)).await.unwrap();
+    }
+    let (owned, inbox) = own(&outbox, &paris()).await;
+    outbox
+        .give_up(owned.lease, vec![1, 2], None, SystemClock.now(), &inbox)
+        .unwrap();
+    news(&inbox, 1).await;
+    let other = Connection::open(store.settings().path).unwrap();
+    // The second row of the step is refused, when the first is written.
+    let refusal = "CREATE TRIGGER refuse BEFORE INSERT ON deliveries WHEN NEW.replay_of = 2
+        BEGIN SELECT RAISE(ABORT, 'no second'); END";
+    other.execute_batch(refusal).unwrap();
+    let replay = r#"{"verb":"replay","which":{"scope":{"received":
+        {"from":"2020-01-01T00:00:00Z","until":"2100-01-01T00:00:00Z"}}}}"#;
+    let verb = serde_json::from_str(replay).unwrap();
+    let refused = outbox.ask_for(verb, "root", SystemClock.now()).await.unwrap();
+    let unknown = {
+        let sql = r#"INSERT INTO verbs(at, asked_by, verb, quick) VALUES (0, 'root', '{"verb":"freeze"}', 0)"#;
+        other.execute(sql, []).unwrap();
+        VerbId(other.last_insert_rowid())
+    };
+    let verbs = Verbs::new(
+        outbox.clone(),
+        watch::Sender::new(Circles::default()).subscribe(),
+        Arc::new(SystemClock),
+    );
+    let carrier = tokio::spawn(verbs.run(std::future::pending()));
+    let result = outbox.verb_result(refused).await.unwrap();
+    assert_eq!(result.done, 0);
+    assert!(result.failed.unwrap().contains("no second"));
+    eventually("the unknown verb is ended", async || {
+        let ended = "SELECT count(*) FROM verbs WHERE id = ? AND done_at > 0 AND result LIKE '%freeze%'";
+        let count: i64 = other.query_row(ended, [unknown.0], |row| row.get(0)).unwrap();
+        (count == 1).then_some(())
+    })
+    .await;
+    carrier.abort();
+    // What was undone has left no gap.
+    outbox.accept(notification("c", "c")).await.unwrap();
+    assert_eq!(handed_over(&news(&inbox, 1).await)[0].seq, 3);
 }

@@ -153,6 +153,12 @@ impl Form {
         self
     }
 
+    /// Without a field.
+    pub(crate) fn without(mut self, name: &str) -> Self {
+        self.fields.retain(|(other, _)| *other != name);
+        self
+    }
+
     pub(crate) fn value(&self, name: &str) -> &str {
         let found = self.fields.iter().find(|(other, _)| *other == name);
         found.map_or("", |(_, value)| value)

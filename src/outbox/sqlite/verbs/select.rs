@@ -17,6 +17,9 @@ const DELIVERIES: usize = 100;
 const PARKED: i64 = 10;
 const RECEIVED: usize = 50;
 
+/// Milliseconds: the end of an attempt is a time of day and a stopwatch's time, that of an incident a time of day.
+const SLACK: i64 = 1_000;
+
 // Deliveries of a stretch.
 pub(super) const DEAD: &str = "SELECT d.seq, d.state, d.tried, d.since, n.received_at, n.kind
   FROM deliveries d INDEXED BY deliveries_dead JOIN notifications n ON n.id = d.notification
@@ -195,8 +198,8 @@ impl<'a> Meant<'a> {
         };
         let open = match which.map(|which| which.scope) {
             Some(Scope::Incident(id)) => connection
-                .prepare_cached("SELECT opened_at, coalesce(closed_at, ?2) FROM incidents WHERE id = ?1")?
-                .query_row((id, i64::MAX), |row| Ok((row.get(0)?, row.get(1)?)))
+                .prepare_cached("SELECT opened_at, coalesce(closed_at + ?2, ?3) FROM incidents WHERE id = ?1")?
+                .query_row((id, SLACK, i64::MAX), |row| Ok((row.get(0)?, row.get(1)?)))
                 .optional()?,
             _ => None,
         };

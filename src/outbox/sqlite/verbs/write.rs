@@ -1,12 +1,13 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use rusqlite::Connection;
+use rusqlite::{Connection, ErrorCode};
 
 use super::act::{Change, Hand, Repetition, carry_out};
 use crate::domain::{DestinationKey, Lane, Verb};
 use crate::outbox::News;
 use crate::outbox::sqlite::accept::{Holder, holder};
+use crate::outbox::sqlite::is_unreadable;
 use crate::outbox::sqlite::read::{destination_key, timestamp};
 use crate::outbox::sqlite::record::EndState;
 use crate::outbox::sqlite::writer::{AfterCommit, Ledger};
@@ -14,8 +15,33 @@ use crate::outbox::verbs::{Batch, Progress, Rerouted, VerbId};
 use crate::route::Identity;
 
 impl Ledger {
-    /// One step of a verb; returns what is to be told once it is committed.
+    /// One step of a verb; returns what is to be told once it is committed. One that fails for what stands in the rows
+    /// is undone alone, with the reason: what else is in the transaction must not suffer for it, at every new try.
     pub(in crate::outbox) fn act(
+        &mut self,
+        id: VerbId,
+        verb: &Verb,
+        batch: &Batch,
+        progress: Progress,
+        now: Timestamp,
+    ) -> rusqlite::Result<Result<(Progress, AfterCommit), String>> {
+        let counters = self.destinations.clone();
+        self.connection.execute_batch("SAVEPOINT step")?;
+        match self.step(id, verb, batch, progress, now) {
+            Ok(step) => {
+                self.connection.execute_batch("RELEASE step")?;
+                Ok(Ok(step))
+            }
+            Err(error) if is_unreadable(&error) || is_refused(&error) => {
+                self.connection.execute_batch("ROLLBACK TO step; RELEASE step")?;
+                self.destinations = counters;
+                Ok(Err(error.to_string()))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn step(
         &mut self,
         id: VerbId,
         verb: &Verb,
@@ -33,6 +59,11 @@ impl Ledger {
         self.note_progress(id, &progress, now)?;
         Ok((progress, told.after_commit(self)))
     }
+}
+
+/// Whether the rows do not allow it, and the store works.
+fn is_refused(error: &rusqlite::Error) -> bool {
+    error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation)
 }
 
 /// What is to be told of a step.
