@@ -277,6 +277,7 @@ mod tests {
             name: String::new(),
             enabled: true,
             share: vec!["token.*".parse().unwrap()],
+            wait_for_named_shop: None,
         };
         [Arc::new(Circle {
             legal_entity: Arc::new(legal_entity),

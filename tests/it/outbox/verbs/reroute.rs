@@ -37,6 +37,7 @@ pub(super) fn circle(legal_entity: &str, share: &str, members: Vec<Member>) -> A
         name: legal_entity.to_uppercase(),
         enabled: true,
         share: vec![share.parse().unwrap()],
+        wait_for_named_shop: None,
     };
     Arc::new(Circle {
         legal_entity: Arc::new(legal_entity),
