@@ -25,6 +25,8 @@
 //!   is commit order, and whoever has read up to `seq` has missed nothing below it.
 //! - **Ownership.** One owner per destination schedules it; its [`Lease`] carries an epoch, and a record of an earlier
 //!   epoch is refused. The owner hears of everything through one [`Inbox`], in the order of the commits.
+//! - **What operators ask for is a row as well** ([`VerbRow`]), carried out in small steps beside the traffic; how far it
+//!   has come is written with the rows of each step, so that a kill at any point repeats none and forgets none.
 //! - **A failed write is not repeated here.** No space: the newcomers are refused, nothing else changes. A failed sync
 //!   or a damaged file: [`Outbox::failure`] says so and nothing is written any more; a new start finds out what holds.
 //!

@@ -90,10 +90,7 @@ fn circles() -> Circles {
         let shops = vec![member(PARIS, "form"), member(LYON, "event"), member(NICE, "event")];
         circle(name, "token.*", shops)
     };
-    // Nice is a shop of acme alone.
-    let mut bravo = (*company("bravo")).clone();
-    bravo.members.pop();
-    Arc::new(vec![company("acme"), Arc::new(bravo)])
+    Arc::new(vec![company("acme"), company("bravo")])
 }
 
 async fn holdings(outbox: &Outbox, legal_entity: &str) -> Holdings {
