@@ -20,7 +20,7 @@ pub(super) const EXISTING: &str = "SELECT 1 FROM deliveries d INDEXED BY deliver
   WHERE d.notification = ? AND d.destination =
     (SELECT id FROM destinations WHERE legal_entity = ? AND shop = ? AND mode = ? AND rendition = ?)";
 
-/// What [`Ledger::act`] would do.
+/// What a step of the writer would do.
 pub(in crate::outbox) fn foresee(
     connection: &Connection,
     verb: &Verb,
