@@ -9,9 +9,9 @@ use tokio::task::JoinSet;
 
 use crate::alert::{self, Alert, MailerError};
 use crate::config::Config;
-use crate::deliver::{self, Delivery, Destinations};
-use crate::domain::{Clock, DestinationKey};
-use crate::outbox::{self, OpenError, Outbox};
+use crate::deliver::{self, Circles, Delivery, Destinations, Verbs};
+use crate::domain::{Clock, DestinationKey, Verb};
+use crate::outbox::{self, OpenError, Outbox, OutboxError, VerbResult};
 use crate::receive::{self, Intake, Receiver};
 use crate::verify::Keyring;
 
@@ -49,6 +49,7 @@ pub struct App {
     clock: Arc<dyn Clock>,
     receiver: Receiver,
     delivery: Delivery,
+    verbs: Verbs,
     alert: Alert,
 }
 
@@ -57,6 +58,8 @@ pub struct App {
 pub struct Control {
     intake: Arc<Intake>,
     delivery: deliver::Control,
+    circles: watch::Sender<Circles>,
+    outbox: Outbox,
     clock: Arc<dyn Clock>,
 }
 
@@ -73,8 +76,19 @@ impl Control {
         let served = destinations(config.destinations, &self.clock)?;
         // First those who deliver, so that nothing new waits for an owner that is still to come.
         self.delivery.serve(served).await;
+        self.circles.send_replace(Arc::new(config.circles));
         self.intake.replace_keyring(Keyring::new(config.keys));
         Ok(())
+    }
+
+    /// Does what an operator asks for, and returns what came of it. It is done to its end even if nobody waits for it.
+    ///
+    /// # Errors
+    ///
+    /// [`OutboxError`]: perhaps not written down, and then not done.
+    pub async fn ask_for(&self, verb: Verb, asked_by: &str) -> Result<VerbResult, OutboxError> {
+        let id = self.outbox.ask_for(verb, asked_by, self.clock.now()).await?;
+        self.outbox.verb_result(id).await
     }
 }
 
@@ -100,9 +114,13 @@ impl App {
             Arc::clone(clock),
         ));
         let receiver = Receiver::new(config.receiver, &intake)?;
+        let (circles, circles_of_now) = watch::channel(Arc::new(config.circles));
+        let verbs = Verbs::new(outbox.clone(), circles_of_now, Arc::clone(clock));
         let control = Control {
             intake,
             delivery: delivery.control(),
+            circles,
+            outbox: outbox.clone(),
             clock: Arc::clone(clock),
         };
         Ok(Self {
@@ -112,6 +130,7 @@ impl App {
             clock: Arc::clone(clock),
             receiver,
             delivery,
+            verbs,
             alert,
         })
     }
@@ -131,6 +150,7 @@ impl App {
         let (stop, stopped) = watch::channel(false);
         let mut parts = JoinSet::new();
         parts.spawn(self.delivery.run(stopped.clone()));
+        parts.spawn(self.verbs.run(until(stopped.clone())));
         parts.spawn(self.alert.run(until(stopped.clone())));
         parts.spawn(self.receiver.serve(listener, until(stopped.clone())));
         let (outbox, store, clock) = (self.outbox.clone(), self.store, self.clock);

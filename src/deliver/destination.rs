@@ -11,9 +11,9 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::schedule::{Ended, Job, Limits, Question, Schedule, Step};
-use super::{Client, Connection, RenderError, Renderer, Settings, SetupError};
-use crate::domain::{Attempted, Cause, Clock, DestinationKey, Incident, Outcome};
-use crate::outbox::{AttemptRecord, Inbox, Lease, News, Next, Outbox, OutboxError, StoredNotification};
+use super::{Client, Connection, Renderer, Settings, SetupError};
+use crate::domain::{Attempted, Cause, Clock, DestinationKey, Incident, Kind, NotificationId, Outcome};
+use crate::outbox::{AttemptRecord, Inbox, Lease, News, Next, Outbox, OutboxError};
 
 /// How long a store that does not answer is left alone.
 const STORE_PAUSE: Duration = Duration::from_secs(1);
@@ -343,8 +343,26 @@ impl Destination {
 
     async fn attempt(&self, job: Job, prepared: &Prepared, connection: &mut Connection) {
         let Prepared { settings, renderer, .. } = prepared;
-        let notification = match self.outbox.notification(job.head.notification).await {
-            Ok(notification) => notification,
+        let fetched = self.outbox.notification(job.head.notification).await;
+        let started_at = self.clock.now();
+        let started = Instant::now();
+        let attempt = job.head.attempts + 1;
+        let (about, outcome) = match fetched {
+            Ok(notification) => {
+                let outcome = match renderer.render(&notification, job.head.into(), started_at) {
+                    Ok(rendered) => connection.attempt(rendered).await,
+                    Err(error) => unrenderable(error.to_string()),
+                };
+                ((notification.id, notification.kind), outcome)
+            }
+            // Nobody can say which one it was; on-call must know all the same, and its lane must go on in the end.
+            Err(OutboxError::Unreadable(why)) => {
+                let what = format!("the stored notification cannot be read: {why}");
+                (
+                    (NotificationId::before(job.head.since), Kind::Other),
+                    unrenderable(what),
+                )
+            }
             Err(error) => {
                 tracing::error!(%error, destination = %self.key, "cannot read a notification: {error}");
                 tokio::time::sleep(STORE_PAUSE).await;
@@ -352,14 +370,7 @@ impl Destination {
                 return;
             }
         };
-        let started_at = self.clock.now();
-        let started = Instant::now();
-        let attempt = job.head.attempts + 1;
-        let outcome = match renderer.render(&notification, job.head.into(), started_at) {
-            Ok(rendered) => connection.attempt(rendered).await,
-            Err(error) => unrenderable(error),
-        };
-        self.log(&notification, attempt, &outcome, started.elapsed());
+        self.log(about.0, attempt, &outcome, started.elapsed());
         let now = self.clock.now();
         let mut state = self.lock();
         let state = &mut *state;
@@ -376,7 +387,7 @@ impl Destination {
                     .failed(job, policy, state.give_up_from, retry_after, now, fastrand::f64())
             }
         };
-        let incident = Self::observe(state, &notification, &outcome, &ended, now);
+        let incident = Self::observe(state, about, &outcome, &ended, now);
         let record = AttemptRecord {
             lease: self.lease,
             seq: job.head.seq,
@@ -403,14 +414,14 @@ impl Destination {
     /// The destination's incident after this attempt, if there is one.
     fn observe(
         state: &mut State,
-        notification: &StoredNotification,
+        (notification, kind): (NotificationId, Kind),
         outcome: &Outcome,
         ended: &Ended,
         now: Timestamp,
     ) -> Option<Incident> {
         let attempted = Attempted {
-            notification: notification.id,
-            kind: notification.kind,
+            notification,
+            kind,
             outcome,
             gave_up: ended.next == Next::DeadLetter,
             still_failing: ended.still_failing,
@@ -422,9 +433,9 @@ impl Destination {
         state.incident.clone().filter(worth_writing)
     }
 
-    fn log(&self, notification: &StoredNotification, attempt: u32, outcome: &Outcome, took: Duration) {
+    fn log(&self, id: NotificationId, attempt: u32, outcome: &Outcome, took: Duration) {
         let destination = &self.key;
-        let (id, duration_ms) = (notification.id, took.as_millis());
+        let duration_ms = took.as_millis();
         match outcome {
             Outcome::Delivered { ko: Some(verdict), .. } => {
                 let ko = &verdict.text;
@@ -458,11 +469,11 @@ impl Destination {
 }
 
 /// Nothing can be sent as long as the configuration is what it is: the shop is not to blame, and on-call must know.
-fn unrenderable(error: RenderError) -> Outcome {
+fn unrenderable(detail: String) -> Outcome {
     Outcome::Rejected {
         cause: Cause::Render,
         answer: None,
-        detail: error.to_string(),
+        detail,
     }
 }
 

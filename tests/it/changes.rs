@@ -1,7 +1,5 @@
 //! Configurations that change while deliveries wait and run (design.md 7, 8).
 
-#![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
-
 use std::sync::Arc;
 
 use tokio::sync::Notify;

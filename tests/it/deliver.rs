@@ -223,6 +223,26 @@ async fn without_automatic_retry_a_failure_is_a_dead_letter() {
 }
 
 #[tokio::test]
+async fn notification_that_cannot_be_read_becomes_a_dead_letter_and_its_lane_goes_on() {
+    let (mut acme, router) = start("").await;
+    acme.paris.down().await;
+    router.gateway().sends(&payment("token-1")).await;
+    attempts(&router, 1).await;
+    let home = router.crash();
+    home.store()
+        .execute_batch("UPDATE notifications SET kind = 'of another version'; UPDATE deliveries SET due = 1")
+        .unwrap();
+    acme.paris.up();
+    let router = TestRouter::start_at(home, &acme.toml("automatic_retry = false")).await;
+    let id = router.gateway().sends(&payment("token-1")).await;
+    router.delivers_everything().await;
+    assert_eq!(notification(&acme.paris.gets_one("/test/form").await), id.to_string());
+    assert_eq!(dead_letters(&router), 1);
+    let told = column(&router, "facts FROM incidents");
+    assert!(told[0].contains("the stored notification cannot be read"), "{told:?}");
+}
+
+#[tokio::test]
 async fn disabled_shop_gets_what_it_missed_once_it_is_enabled() {
     let acme = Acme::open();
     let enabled = acme.toml("");

@@ -12,3 +12,4 @@ mod restart;
 mod rude;
 mod send;
 mod support;
+mod verbs;

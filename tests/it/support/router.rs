@@ -4,7 +4,8 @@ use std::thread::JoinHandle;
 
 use ipn_router::app::{App, Control};
 use ipn_router::config::{self, Config};
-use ipn_router::domain::{Clock, SystemClock};
+use ipn_router::domain::{Clock, SystemClock, Verb};
+use ipn_router::outbox::VerbResult;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
@@ -62,6 +63,11 @@ impl TestRouter {
             life: Some(life),
             thread: Some(thread),
         }
+    }
+
+    /// Does what an operator asks for.
+    pub(crate) async fn does(&self, verb: Verb) -> VerbResult {
+        self.control.ask_for(verb, "a test").await.unwrap()
     }
 
     /// Lets it go on by another configuration.
