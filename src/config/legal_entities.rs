@@ -90,7 +90,9 @@ fn legal_entity(id: &LegalEntityId, mut table: Table<'_>, spot: Spot, problems: 
         share: table
             .optional("share", problems, list(kinds))
             .or(vec![KindPattern::Family("token")]),
-        wait_for_named_shop: table.optional("wait_for_named_shop", problems, wait_for_named_shop).value(),
+        wait_for_named_shop: table
+            .optional("wait_for_named_shop", problems, wait_for_named_shop)
+            .value(),
         delivery: DeliveryKeys::take(&mut table, problems),
     };
     table.refuse_the_rest(problems);
