@@ -1,5 +1,5 @@
 //! The rows of the operators' verbs. [`select`] finds what a verb means, on the reader; [`act`] decides about each row
-//! that was found, and [`write`] changes it.
+//! that was found, and [`write`](mod@write) changes it.
 
 mod act;
 mod select;
