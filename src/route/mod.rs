@@ -48,7 +48,7 @@ pub use event::{EventFacts, event_body, event_id};
 pub use happening::{Card, Happening, Operation, Transaction};
 pub use identity::{Arrival, Identified, Identity, event_identity, identify};
 pub use kind::{Basis, OTHERWISE, RULES, Rule, kind, rule};
-pub use table::{Destinations, destinations, is_shared};
+pub use table::{Decision, Destinations, Way, destinations, is_shared, ways};
 
 /// Whether a stored notification goes anywhere.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

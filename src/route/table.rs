@@ -23,43 +23,98 @@ impl Destinations {
     }
 }
 
-/// Returns the destinations of a happening that the gateway told this shop.
+/// One way to a shop, and what is decided about it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Way {
+    pub shop: ShopId,
+    pub rendition: Rendition,
+    pub decision: Decision,
+}
+
+/// Whether a notification goes one way, and if not, why.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum Decision {
+    /// The shop has no such URL.
+    NoUrl,
+    /// The shop's `learns_by` leaves this way out.
+    NotLearnt,
+    /// The kind concerns the named shop alone.
+    NotShared,
+    /// It goes.
+    Sent,
+    /// The shop has no URL that could ever learn of it: an error of the configuration, and kept until it is mended.
+    Waits,
+    /// It carries an order or a charge, which the shop's plugin could take for its own.
+    Withheld,
+}
+
+/// Returns the destinations of a happening that the gateway told this shop: the ways that it goes, and no others.
+pub fn destinations(happening: &Happening, kind: Kind, named: ShopId, circle: &Circle) -> Destinations {
+    let mut found = Destinations::default();
+    for way in ways(happening, kind, named, circle) {
+        let key = || DestinationKey {
+            legal_entity: circle.legal_entity.id.clone(),
+            shop: way.shop,
+            mode: circle.mode,
+            rendition: way.rendition,
+        };
+        match way.decision {
+            Decision::Sent => found.reachable.push(key()),
+            Decision::Waits => found.waiting.push(key()),
+            Decision::Withheld => found.withheld.push(way.shop),
+            Decision::NoUrl | Decision::NotLearnt | Decision::NotShared => {}
+        }
+    }
+    found
+}
+
+/// Returns every way that a happening could go, the named shop's first, with what is decided about each.
 ///
 /// The named shop gets it as received. If its kind is shared, every other shop of the circle learns it: as an event,
 /// and in the gateway's format unless that shop's plugin could take it for a payment of its own. Whether a shop or
 /// the company is switched off does not matter here: rows are made, and wait.
-pub fn destinations(happening: &Happening, kind: Kind, named: ShopId, circle: &Circle) -> Destinations {
-    let mut found = Destinations::default();
+pub fn ways<'c>(
+    happening: &Happening,
+    kind: Kind,
+    named: ShopId,
+    circle: &'c Circle,
+) -> impl Iterator<Item = Way> + use<'c> {
     let format = happening.format;
-    let to = |shop, rendition| DestinationKey {
-        legal_entity: circle.legal_entity.id.clone(),
-        shop,
-        mode: circle.mode,
-        rendition,
+    let has_url = circle.member(named).is_some_and(|m| m.gateway_url(format).is_some());
+    let own = Way {
+        shop: named,
+        rendition: Rendition::AsReceived(format),
+        decision: if has_url { Decision::Sent } else { Decision::NoUrl },
     };
-    if circle.member(named).is_some_and(|m| m.gateway_url(format).is_some()) {
-        found.reachable.push(to(named, Rendition::AsReceived(format)));
-    }
-    if !is_shared(kind, circle) {
-        return found;
-    }
-    for member in circle.members.iter().filter(|member| member.shop != named) {
-        let shop = member.shop;
-        if member.event_url.is_some() && member.learns_by_event {
-            found.reachable.push(to(shop, Rendition::Event));
-        }
-        if member.gateway_url(format).is_some() && learns_by(member, format) {
-            if is_harmless(happening) || member.foreign_orders == ForeignOrders::Send {
-                found.reachable.push(to(shop, Rendition::ReSigned(format)));
-            } else {
-                found.withheld.push(shop);
-            }
-        }
-        if is_unreachable(member, format, circle) {
-            found.waiting.push(to(shop, Rendition::Event));
-        }
-    }
-    found
+    let is_shared = is_shared(kind, circle);
+    let is_harmless = is_harmless(happening);
+    let others = circle.members.iter().filter(move |member| member.shop != named);
+    let learnt = others.flat_map(move |member| {
+        let by_event = match &member.event_url {
+            _ if !is_shared => Decision::NotShared,
+            None if is_unreachable(member, format, circle) => Decision::Waits,
+            None => Decision::NoUrl,
+            Some(_) if !member.learns_by_event => Decision::NotLearnt,
+            Some(_) => Decision::Sent,
+        };
+        let in_its_format = match member.gateway_url(format) {
+            _ if !is_shared => Decision::NotShared,
+            None => Decision::NoUrl,
+            Some(_) if !learns_by(member, format) => Decision::NotLearnt,
+            Some(_) if is_harmless || member.foreign_orders == ForeignOrders::Send => Decision::Sent,
+            Some(_) => Decision::Withheld,
+        };
+        let way = |rendition, decision| Way {
+            shop: member.shop,
+            rendition,
+            decision,
+        };
+        [
+            way(Rendition::Event, by_event),
+            way(Rendition::ReSigned(format), in_its_format),
+        ]
+    });
+    std::iter::once(own).chain(learnt)
 }
 
 /// Whether the whole company learns of this kind.

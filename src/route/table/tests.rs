@@ -184,3 +184,48 @@ fn disabled_shop_and_company_get_their_rows() {
         [(PARIS, "form"), (LYON, "event")]
     );
 }
+
+/// Shops with the word of each way's rendition, and what is decided about it.
+fn decisions(content: &Content, circle: &Circle) -> Vec<(ShopId, &'static str, Decision)> {
+    let happening = Happening::read(content);
+    ways(&happening, kind(&happening), shop(PARIS), circle)
+        .map(|way| (way.shop, way.rendition.word(), way.decision))
+        .collect()
+}
+
+#[test]
+fn every_way_has_its_reason() {
+    let by_events_only = Member {
+        learns_by_form: false,
+        ..member(LYON, "event form")
+    };
+    let circle = circle(vec![member(PARIS, "rest"), by_events_only, member(NICE, "form")]);
+    let [paris, lyon, nice] = [PARIS, LYON, NICE].map(shop);
+    assert_eq!(
+        decisions(&created_with_payment(), &circle),
+        [
+            (paris, "form", Decision::NoUrl),
+            (lyon, "event", Decision::Sent),
+            (lyon, "form-resigned", Decision::NotLearnt),
+            (nice, "event", Decision::NoUrl),
+            (nice, "form-resigned", Decision::Withheld),
+        ]
+    );
+    let payment = form("PAY", "operation_type=DEBIT trans_uuid=u identifier=t");
+    let not_shared = decisions(&payment, &circle);
+    assert!(not_shared[1..].iter().all(|(_, _, decision)| *decision == Decision::NotShared));
+    assert_eq!(not_shared.len(), 5);
+}
+
+#[test]
+fn what_waits_is_an_event_that_has_no_way() {
+    let circle = circle(vec![member(PARIS, "form"), member(LYON, "rest")]);
+    let lyon = shop(LYON);
+    assert_eq!(
+        decisions(&created(), &circle)[1..],
+        [
+            (lyon, "event", Decision::Waits),
+            (lyon, "form-resigned", Decision::NoUrl)
+        ]
+    );
+}
