@@ -1,3 +1,5 @@
+use sha2::{Digest, Sha256};
+
 /// What is worth showing of an answer is at most this long, in bytes.
 const LIMIT: usize = 300;
 
@@ -250,6 +252,16 @@ fn number_length(text: &str) -> usize {
     end
 }
 
+/// First and last four characters of a token; of a short one, which that would nearly give away, a hash.
+pub fn shown_token(token: &str) -> String {
+    let characters: Vec<char> = token.chars().collect();
+    if characters.len() < 16 {
+        return format!("#{}", hex::encode(&Sha256::digest(token.as_bytes())[..4]));
+    }
+    let [first, last] = [&characters[..4], &characters[characters.len() - 4..]].map(String::from_iter);
+    format!("{first}…{last}")
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -353,5 +365,13 @@ mod tests {
             let text = shown(&format!("{before} {address} {after}"));
             prop_assert!(!text.contains(&address), "{}", text);
         }
+    }
+
+    #[test]
+    fn tokens_are_shortened_and_short_ones_hashed() {
+        assert_eq!(shown_token("9d3a1c0b8e7f4a5d9c2b1e0f3a4b5c6d"), "9d3a…5c6d");
+        assert_eq!(shown_token("0123456789abcdef"), "0123…cdef");
+        let short = shown_token("0123456789abcde");
+        assert!(short.starts_with('#') && short.len() == 9 && !short.contains("0123"));
     }
 }

@@ -10,13 +10,12 @@ mod words;
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
-use sha2::{Digest, Sha256};
 use url::Url;
 
 use self::layout::{Page, subject};
 use self::words::{at, count, lasting};
 use super::step::Step;
-use crate::domain::{DestinationKey, Incident, Kind, NotificationId, Symptom};
+use crate::domain::{DestinationKey, Incident, Kind, NotificationId, Symptom, shown_token};
 use crate::outbox::{Waiting, WaitingNotification};
 
 pub(super) use trouble::trouble_email;
@@ -297,16 +296,6 @@ fn probe(url: &Url) -> Option<String> {
         .chars()
         .all(plain)
         .then(|| format!("curl -sSv -o /dev/null {origin}/"))
-}
-
-/// First and last four characters of a token; of a short one, which that would nearly give away, a hash.
-fn shown_token(token: &str) -> String {
-    let characters: Vec<char> = token.chars().collect();
-    if characters.len() < 16 {
-        return format!("#{}", hex::encode(&Sha256::digest(token.as_bytes())[..4]));
-    }
-    let [first, last] = [&characters[..4], &characters[characters.len() - 4..]].map(String::from_iter);
-    format!("{first}…{last}")
 }
 
 #[cfg(test)]
