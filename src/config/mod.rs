@@ -30,6 +30,7 @@ mod doctor;
 mod duplicates;
 mod encoding;
 mod legal_entities;
+mod lines;
 mod mail;
 mod mask;
 mod names;
@@ -59,6 +60,7 @@ use crate::{alert, deliver, outbox, receive};
 pub use admin::AdminSettings;
 pub use codes::Code;
 pub use diagnostics::{Diagnostic, Severity};
+pub use lines::Lines;
 pub use outside::{FoundSecret, Machine, Outside, SecretSource};
 pub use source::{File, Place};
 
@@ -86,6 +88,8 @@ pub struct Loaded {
     pub legal_entities: usize,
     /// How many shops there are, also switched off.
     pub shops: usize,
+    /// To point at what is written.
+    pub lines: Lines,
 }
 
 /// Reads a configuration from this machine's files and environment.
@@ -125,6 +129,7 @@ pub fn parse(main: File, outside: &dyn Outside) -> Result<Loaded, Vec<Diagnostic
         diagnostics,
         legal_entities: written.legal_entities.len(),
         shops: written.shops.len(),
+        lines: Lines::new(sources),
     })
 }
 

@@ -200,10 +200,15 @@ pub fn route(verified: &VerifiedNotification, id: NotificationId, received_at: T
     }
 }
 
-/// Returns what a notification must stay in order with: its token, else its transaction, else nothing but itself.
+/// Returns the lane of a notification.
 pub fn lane(happening: &Happening, id: NotificationId) -> Lane {
-    match happening.token.as_deref().or(happening.transaction_uuid()) {
+    match in_order_with(happening) {
         Some(text) => Lane::of(text),
         None => Lane::of(&id.to_string()),
     }
+}
+
+/// Returns what a notification must stay in order with: its token, else its transaction, else nothing but itself.
+pub fn in_order_with(happening: &Happening) -> Option<&str> {
+    happening.token.as_deref().or(happening.transaction_uuid())
 }

@@ -1,11 +1,12 @@
 use std::path::PathBuf;
 
-use clap::builder::{NonEmptyStringValueParser, PossibleValuesParser, TypedValueParser};
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, ValueEnum, value_parser};
 use jiff::Timestamp;
 use url::Url;
 
 use crate::cli::simulator::{Occasion, Occurrence};
+use crate::cli::words::{formats, kinds, modes};
 use crate::domain::{Format, Kind, Mode, ShopId};
 
 /// Simulates the gateway: posts signed notifications to the daemon, or to whatever --to says.
@@ -151,18 +152,4 @@ impl Options {
         }
         occurrence
     }
-}
-
-fn kinds() -> impl TypedValueParser<Value = Kind> {
-    PossibleValuesParser::new(Kind::ALL.map(Kind::name)).try_map(|name| name.parse::<Kind>())
-}
-
-fn formats() -> impl TypedValueParser<Value = Format> {
-    PossibleValuesParser::new([Format::Form, Format::Rest].map(Format::word))
-        .map(|word| Format::from_word(&word).expect("one of the possible values"))
-}
-
-fn modes() -> impl TypedValueParser<Value = Mode> {
-    PossibleValuesParser::new(["test", "production"])
-        .map(|word| Mode::from_word(&word.to_uppercase()).expect("one of the possible values"))
 }
