@@ -2,10 +2,13 @@
 
 mod check;
 mod demo;
+mod explain;
+mod page;
 mod send;
 mod serve;
 pub mod simulator;
 mod verify;
+mod words;
 
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
@@ -36,6 +39,7 @@ pub struct Arguments {
 enum Command {
     Check(check::Options),
     Demo(demo::Options),
+    Explain(explain::Options),
     Send(send::Options),
     Serve(serve::Options),
     Verify(verify::Options),
@@ -50,6 +54,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     match arguments.command {
         Command::Check(options) => check::run(&arguments.config, &options),
         Command::Demo(options) => demo::run(&options),
+        Command::Explain(options) => explain::run(&arguments.config, &options),
         Command::Send(options) => send::run(&arguments.config, options),
         Command::Serve(options) => serve::run(&arguments.config, &options),
         Command::Verify(options) => verify::run(&arguments.config, &options),

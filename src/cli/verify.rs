@@ -9,6 +9,7 @@ use bytes::Bytes;
 use clap::Args;
 
 use super::check::CONFIGURATION_ERROR;
+use super::page::FAINT;
 use crate::domain::{Format, Mode, ShopId};
 use crate::route::{Happening, kind};
 use crate::verify::{Explanation, Keyring, MismatchHint, VerifiedNotification, VerifyError};
@@ -23,9 +24,8 @@ pub(super) struct Options {
     body: PathBuf,
 }
 
-const GOOD: Style = AnsiColor::Green.on_default().bold();
-const BAD: Style = AnsiColor::Red.on_default().bold();
-const FAINT: Style = Style::new().dimmed();
+pub(super) const GOOD: Style = AnsiColor::Green.on_default().bold();
+pub(super) const BAD: Style = AnsiColor::Red.on_default().bold();
 
 pub(super) fn run(file: &Path, options: &Options) -> anyhow::Result<ExitCode> {
     let Some(loaded) = super::load(file)? else {
@@ -37,8 +37,8 @@ pub(super) fn run(file: &Path, options: &Options) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::from(u8::from(explanation.verdict.is_err())))
 }
 
-/// Editors and `echo` end a file with a line end, which no body has.
-fn read(path: &Path) -> io::Result<Bytes> {
+/// Reads a recorded body. Editors and `echo` end a file with a line end, which no body has.
+pub(super) fn read(path: &Path) -> io::Result<Bytes> {
     let mut body = Vec::new();
     if path == Path::new("-") {
         io::stdin().lock().read_to_end(&mut body)?;
@@ -77,7 +77,7 @@ fn kind_of(verified: &VerifiedNotification) -> &'static str {
 }
 
 /// What to do about it.
-fn advice(error: &VerifyError) -> String {
+pub(super) fn advice(error: &VerifyError) -> String {
     match error {
         VerifyError::Malformed(_) => {
             "Save the body of the request byte for byte: not decoded, not pretty-printed, without the headers.".into()

@@ -4,6 +4,7 @@ mod alert;
 mod changes;
 mod deliver;
 mod demo;
+mod explain;
 mod fanout;
 mod outbox;
 mod outside;

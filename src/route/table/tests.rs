@@ -213,7 +213,11 @@ fn every_way_has_its_reason() {
     );
     let payment = form("PAY", "operation_type=DEBIT trans_uuid=u identifier=t");
     let not_shared = decisions(&payment, &circle);
-    assert!(not_shared[1..].iter().all(|(_, _, decision)| *decision == Decision::NotShared));
+    assert!(
+        not_shared[1..]
+            .iter()
+            .all(|(_, _, decision)| *decision == Decision::NotShared)
+    );
     assert_eq!(not_shared.len(), 5);
 }
 
