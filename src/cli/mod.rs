@@ -4,6 +4,7 @@ mod check;
 mod demo;
 mod explain;
 mod page;
+mod schema;
 mod send;
 mod serve;
 pub mod simulator;
@@ -40,6 +41,7 @@ enum Command {
     Check(check::Options),
     Demo(demo::Options),
     Explain(explain::Options),
+    Schema(schema::Options),
     Send(send::Options),
     Serve(serve::Options),
     Verify(verify::Options),
@@ -55,6 +57,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Check(options) => check::run(&arguments.config, &options),
         Command::Demo(options) => demo::run(&options),
         Command::Explain(options) => explain::run(&arguments.config, &options),
+        Command::Schema(options) => schema::run(&options),
         Command::Send(options) => send::run(&arguments.config, options),
         Command::Serve(options) => serve::run(&arguments.config, &options),
         Command::Verify(options) => verify::run(&arguments.config, &options),

@@ -39,6 +39,7 @@ mod outside;
 mod reader;
 mod receiver;
 mod render;
+mod schema;
 mod secrets;
 mod shops;
 mod slips;
@@ -62,6 +63,7 @@ pub use codes::Code;
 pub use diagnostics::{Diagnostic, Severity};
 pub use lines::Lines;
 pub use outside::{FoundSecret, Machine, Outside, SecretSource};
+pub use schema::schema;
 pub use source::{File, Place};
 
 /// The whole configuration, checked: nothing after this checks again.

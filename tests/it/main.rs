@@ -11,6 +11,7 @@ mod outside;
 mod receive;
 mod restart;
 mod rude;
+mod schema;
 mod send;
 mod support;
 mod verbs;
