@@ -3,6 +3,7 @@
 mod check;
 mod demo;
 mod explain;
+mod init;
 mod page;
 mod schema;
 mod send;
@@ -19,6 +20,9 @@ use clap::{Parser, Subcommand};
 
 use crate::config::{self, Loaded};
 
+/// Where the configuration is unless --config says otherwise.
+const DEFAULT_CONFIG: &str = "/etc/ipn-router/ipn-router.toml";
+
 /// Forwards a payment gateway's token notifications to every shop of the company, and loses none.
 #[derive(Debug, Parser)]
 #[command(version)]
@@ -28,7 +32,7 @@ pub struct Arguments {
         long,
         global = true,
         value_name = "FILE",
-        default_value = "/etc/ipn-router/ipn-router.toml"
+        default_value = DEFAULT_CONFIG
     )]
     config: PathBuf,
     #[command(subcommand)]
@@ -41,6 +45,7 @@ enum Command {
     Check(check::Options),
     Demo(demo::Options),
     Explain(explain::Options),
+    Init(init::Options),
     Schema(schema::Options),
     Send(send::Options),
     Serve(serve::Options),
@@ -57,6 +62,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Check(options) => check::run(&arguments.config, &options),
         Command::Demo(options) => demo::run(&options),
         Command::Explain(options) => explain::run(&arguments.config, &options),
+        Command::Init(options) => init::run(&arguments.config, &options),
         Command::Schema(options) => schema::run(&options),
         Command::Send(options) => send::run(&arguments.config, options),
         Command::Serve(options) => serve::run(&arguments.config, &options),

@@ -62,6 +62,7 @@ pub use admin::AdminSettings;
 pub use codes::Code;
 pub use diagnostics::{Diagnostic, Severity};
 pub use lines::Lines;
+pub(crate) use network::is_private_host;
 pub use outside::{FoundSecret, Machine, Outside, SecretSource};
 pub use schema::schema;
 pub use source::{File, Place};

@@ -73,7 +73,7 @@ pub(super) fn has_user_info(url: &Url) -> bool {
 }
 
 /// Whether the host is written as an address, or name, that only this machine or network knows.
-pub(super) fn is_private_host(url: &Url) -> bool {
+pub(crate) fn is_private_host(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => {
             let name = name.trim_end_matches('.');

@@ -6,6 +6,7 @@ mod deliver;
 mod demo;
 mod explain;
 mod fanout;
+mod init;
 mod outbox;
 mod outside;
 mod receive;
