@@ -45,6 +45,15 @@ enum Security {
     Tls(TlsParameters),
 }
 
+/// A session with the mail server, as it was.
+#[derive(Clone, Debug)]
+pub struct MailSession {
+    /// The server's own, DER.
+    pub certificate: Option<Vec<u8>>,
+    pub is_encrypted: bool,
+    pub is_logged_in: bool,
+}
+
 /// Why no mailer could be made.
 #[derive(Debug, thiserror::Error)]
 pub enum MailerError {
@@ -115,6 +124,33 @@ impl Mailer {
         tokio::time::timeout(TIMEOUT, self.deliver(&message))
             .await
             .unwrap_or_else(|_| Err(SendError::Temporary(format!("not sent within {} s", TIMEOUT.as_secs()))))
+    }
+
+    /// Goes as far as an e-mail would before it is sent: connects, secures, logs in, and says farewell.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError`]: why no e-mail could be sent now.
+    pub async fn probe(&self) -> Result<MailSession, SendError> {
+        let look = async {
+            let mut session = self
+                .session()
+                .await
+                .map_err(|error| SendError::Temporary(told(&error)))?;
+            let found = MailSession {
+                certificate: session.peer_certificate().ok().filter(|_| session.is_encrypted()),
+                is_encrypted: session.is_encrypted(),
+                is_logged_in: self.credentials.is_some(),
+            };
+            tokio::time::timeout(QUIT_TIMEOUT, session.quit()).await.ok();
+            Ok(found)
+        };
+        tokio::time::timeout(TIMEOUT, look).await.unwrap_or_else(|_| {
+            Err(SendError::Temporary(format!(
+                "no session within {} s",
+                TIMEOUT.as_secs()
+            )))
+        })
     }
 
     async fn deliver(&self, message: &Message) -> Result<(), SendError> {

@@ -37,7 +37,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-pub use mailer::{Mailer, MailerError, SendError};
+pub use mailer::{MailSession, Mailer, MailerError, SendError};
 pub use settings::{Destination, MailSecurity, MailSettings, Recipients, Settings};
 
 use crate::domain::{Clock, DestinationKey};

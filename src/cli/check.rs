@@ -1,3 +1,7 @@
+mod certificate;
+mod online;
+mod table;
+
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 use std::process::ExitCode;
@@ -6,15 +10,21 @@ use clap::{Args, ValueEnum};
 use serde_json::json;
 
 use crate::config::{self, Diagnostic, Loaded, Severity};
+use crate::domain::{Clock, SystemClock};
+use online::{Finding, Verdict};
 
 /// Says everything that is wrong with the configuration, without applying it.
 ///
-/// Exit codes: 0 no error, 1 warnings with --deny-warnings, 78 errors.
+/// Exit codes: 0 no error, 1 warnings with --deny-warnings or something that --online cannot reach, 78 errors.
 #[derive(Args, Debug)]
 pub(super) struct Options {
     /// Fail on warnings too.
     #[arg(long)]
     deny_warnings: bool,
+    /// Looks too whether every URL, the mail server and the store can be reached from here, and how long certificates
+    /// last. Connects, and sends nothing.
+    #[arg(long)]
+    online: bool,
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
 }
@@ -31,15 +41,42 @@ pub(super) const CONFIGURATION_ERROR: u8 = 78;
 pub(super) fn run(file: &Path, options: &Options) -> anyhow::Result<ExitCode> {
     let loaded = config::load(file);
     let counts = Counts::of(diagnostics(&loaded));
-    let mut out = io::stdout().lock();
+    let now = SystemClock.now();
+    let found = match &loaded {
+        Ok(loaded) if options.online => {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            Some(runtime.block_on(online::look_at(&loaded.config, now)))
+        }
+        _ => None,
+    };
+    let mut out = anstream::stdout().lock();
     match options.format {
-        Format::Json => writeln!(out, "{:#}", to_json(&loaded, &counts))?,
+        Format::Json => {
+            let mut json = to_json(&loaded, &counts);
+            json["online"] = found.as_ref().map(|found| table::to_json(found, now)).into();
+            writeln!(out, "{json:#}")?;
+        }
         Format::Text => {
-            print(diagnostics(&loaded), out.is_terminal(), &mut out)?;
+            print(diagnostics(&loaded), io::stdout().is_terminal(), &mut out)?;
             writeln!(out, "{}: {}", file.display(), closing_line(&loaded, &counts))?;
+            if let Some(found) = &found {
+                writeln!(out)?;
+                table::print(found, now, &mut out)?;
+            }
         }
     }
-    Ok(ExitCode::from(counts.exit_code(options.deny_warnings)))
+    let of_online = exit_code_of(found.as_deref().unwrap_or_default(), options.deny_warnings);
+    Ok(ExitCode::from(counts.exit_code(options.deny_warnings).max(of_online)))
+}
+
+fn exit_code_of(found: &[Finding], deny_warnings: bool) -> u8 {
+    let worst = found.iter().map(|finding| finding.verdict).max();
+    let enough = if deny_warnings {
+        Verdict::Warning
+    } else {
+        Verdict::Fails
+    };
+    u8::from(worst.is_some_and(|worst| worst >= enough))
 }
 
 /// Each with the line that it is about.

@@ -39,7 +39,6 @@ pub struct Arguments {
     command: Command,
 }
 
-#[expect(clippy::large_enum_variant, reason = "there is one, and it is taken apart at once")]
 #[derive(Debug, Subcommand)]
 enum Command {
     Check(check::Options),

@@ -45,7 +45,7 @@ pub fn schema() -> Value {
                     "Companies, each under a key of your choice: [legal_entities.acme]. Tokens are shared between the \
                      shops of one company, and never leave it.",
                     "^[A-Za-z0-9_-]{1,64}$",
-                    legal_entity(),
+                    &legal_entity(),
                 ),
             ),
             (
@@ -53,7 +53,7 @@ pub fn schema() -> Value {
                 by_id(
                     "Shops, each under its id of the Back Office, 8 digits: [shops.12345678].",
                     "^[0-9]{8}$",
-                    shop(),
+                    &shop(),
                 ),
             ),
         ],
@@ -388,7 +388,7 @@ fn listen(description: &str) -> Value {
     text_like(description, r"^\s*([0-9.]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}\s*$")
 }
 
-fn by_id(description: &str, pattern: &str, each: Value) -> Value {
+fn by_id(description: &str, pattern: &str, each: &Value) -> Value {
     json!({
         "description": description,
         "type": "object",

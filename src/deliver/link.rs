@@ -23,6 +23,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 use url::{Host, Url};
 
 use super::guard;
@@ -133,7 +134,19 @@ pub(super) enum End {
     TooLong,
 }
 
-impl Link {
+/// A connection to an address that was judged, with TLS if its origin has that; nothing was sent over it yet.
+pub(super) struct Wired {
+    pub(super) address: SocketAddr,
+    pub(super) stream: Secured,
+}
+
+/// With TLS or without.
+pub(super) enum Secured {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+impl Wired {
     /// Connects to the first address that lets us.
     pub(super) async fn open(
         origin: &Origin,
@@ -151,7 +164,7 @@ impl Link {
             let left = u32::try_from(addresses.len() - tried).unwrap_or(u32::MAX);
             let share = Instant::now() + deadline.saturating_duration_since(Instant::now()) / left;
             match timeout_at(share, Self::open_at(origin, *address, tls)).await {
-                Ok(Ok(link)) => return Ok(link),
+                Ok(Ok(wired)) => return Ok(wired),
                 Ok(Err(refused)) => failure = refused,
                 Err(_) => failure = too_slow("connecting"),
             }
@@ -163,14 +176,31 @@ impl Link {
         let not_connected = |error| Failure::new(Cause::Connect, format!("{}: {error}", address.ip()));
         let tcp = TcpStream::connect(address).await.map_err(not_connected)?;
         tcp.set_nodelay(true).map_err(not_connected)?;
-        let stream: Box<dyn Stream> = if origin.tls {
+        let stream = if origin.tls {
             let secured = TlsConnector::from(Arc::clone(tls))
                 .connect(server_name(&origin.host)?, tcp)
                 .await
                 .map_err(|error| Failure::new(Cause::Tls, format!("{}: {error}", origin.host)))?;
-            Box::new(secured)
+            Secured::Tls(Box::new(secured))
         } else {
-            Box::new(tcp)
+            Secured::Plain(tcp)
+        };
+        Ok(Self { address, stream })
+    }
+}
+
+impl Link {
+    /// Connects to the first address that lets us.
+    pub(super) async fn open(
+        origin: &Origin,
+        tls: &Arc<ClientConfig>,
+        allow_private: bool,
+        deadline: Instant,
+    ) -> Result<Self, Failure> {
+        let wired = Wired::open(origin, tls, allow_private, deadline).await?;
+        let stream: Box<dyn Stream> = match wired.stream {
+            Secured::Plain(tcp) => Box::new(tcp),
+            Secured::Tls(secured) => secured,
         };
         let (sender, wire) = http1::Builder::new()
             .max_buf_size(LONGEST_HEAD)
@@ -179,7 +209,7 @@ impl Link {
             .map_err(|error| failure_of(&error))?;
         Ok(Self {
             origin: origin.clone(),
-            address: address.ip(),
+            address: wired.address.ip(),
             judged_at: Instant::now(),
             sender,
             wire: Some(wire),

@@ -60,6 +60,7 @@ mod client;
 mod destination;
 mod guard;
 mod link;
+mod probe;
 mod render;
 mod schedule;
 mod settings;
@@ -71,6 +72,7 @@ mod verbs;
 
 pub use classify::classify;
 pub use client::{Client, Connection, Rendered};
+pub use probe::{ProbeError, Reached, TlsSession, probe};
 pub use render::{Nth, RenderError, Renderer};
 pub use settings::{AnswerCheck, Settings, SetupError, Signing, Timeouts};
 pub use tls::TlsError;

@@ -34,6 +34,7 @@
 
 mod cache;
 mod inbox;
+mod look;
 mod room;
 mod rows;
 mod sqlite;
@@ -52,6 +53,7 @@ use cache::Cache;
 use room::Room;
 
 pub use inbox::{Inbox, News};
+pub use look::{StoreLook, StoreState, look};
 pub use rows::{
     Accepted, AttemptRecord, DueEmail, Gone, Head, IncidentRow, Lease, Named, NewEmail, Next, Old, OutboxError, Owned,
     Page, StoredNotification, Telling, TroubleRow, Waiting, WaitingNotification,

@@ -4,8 +4,6 @@
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
 
 use std::collections::HashMap;
-use std::path::PathBuf;
-use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,10 +17,10 @@ use ipn_router::outbox::{self, Accepted, AttemptRecord, DueEmail, Inbox, Lease, 
 use ipn_router::route::{Identity, Routed, Standing};
 use serde_json::Value;
 use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt, BufReader, Lines};
-use tokio::process::{Child, ChildStdout, Command};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
+
+use crate::support::MailServer;
 
 /// Long enough for a slow machine; a test that waits this long has failed.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -313,81 +311,6 @@ fn an_email() -> DueEmail {
 
 fn start() -> jiff::Timestamp {
     "2026-10-17T14:02:00Z".parse().unwrap()
-}
-
-/// `smtp_server.py` with a certificate of its own; ends when this is dropped.
-struct MailServer {
-    process: Child,
-    lines: Lines<BufReader<ChildStdout>>,
-    port: u16,
-    folder: TempDir,
-}
-
-impl MailServer {
-    async fn start(options: &[&str]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-        std::fs::write(folder.path().join("certificate.pem"), made.cert.pem()).unwrap();
-        std::fs::write(folder.path().join("key.pem"), made.signing_key.serialize_pem()).unwrap();
-        let outside: PathBuf = [env!("CARGO_MANIFEST_DIR"), "tests", "outside"].iter().collect();
-        let python = outside.join(".venv/bin/python");
-        let mut process = Command::new(&python)
-            .arg(outside.join("smtp_server.py"))
-            .args(["--certificate", "certificate.pem", "--key", "key.pem"])
-            .args(options)
-            .current_dir(folder.path())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap_or_else(|error| panic!("{}: {error}; tests/run prepares it", python.display()));
-        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
-        let said = tokio::time::timeout(PATIENCE, lines.next_line())
-            .await
-            .expect("it starts")
-            .unwrap();
-        let said: Value = serde_json::from_str(&said.expect("it says its port")).unwrap();
-        let port = said["port"].as_u64().and_then(|port| u16::try_from(port).ok()).unwrap();
-        Self {
-            process,
-            lines,
-            port,
-            folder,
-        }
-    }
-
-    fn settings(&self) -> MailSettings {
-        MailSettings {
-            host: "localhost".into(),
-            port: self.port,
-            security: MailSecurity::StartTls,
-            username: Some("ipn-router".into()),
-            password: Some(Secret::new("s3cret")),
-            from: "IPN router <ipn@router.example>".parse().unwrap(),
-            ca: Some(self.folder.path().join("certificate.pem")),
-        }
-    }
-
-    /// The next messages, in the order of their recipients.
-    async fn takes(&mut self, number: usize) -> Vec<Value> {
-        let mut mails: Vec<Value> = Vec::new();
-        while mails.len() < number {
-            let line = tokio::time::timeout(PATIENCE, self.lines.next_line())
-                .await
-                .expect("an e-mail comes")
-                .unwrap();
-            mails.push(serde_json::from_str(&line.expect("the server runs")).unwrap());
-        }
-        mails.sort_by_key(|mail| mail["to"].to_string());
-        mails
-    }
-}
-
-impl Drop for MailServer {
-    fn drop(&mut self) {
-        // Ends by itself when its input ends; this only makes sure.
-        drop(self.process.stdin.take());
-    }
 }
 
 /// An outbox, a clock that the test moves, and a company that wants to hear of one destination.

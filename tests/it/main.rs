@@ -2,6 +2,7 @@
 
 mod alert;
 mod changes;
+mod check;
 mod deliver;
 mod demo;
 mod explain;

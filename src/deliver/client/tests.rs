@@ -14,7 +14,7 @@ use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
 use super::*;
-use crate::deliver::testing;
+use crate::deliver::{ProbeError, probe, testing};
 use crate::domain::{Format, Rendition, SystemClock};
 
 trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -673,4 +673,26 @@ fn tls_files_that_cannot_be_used_are_told_at_load() {
         setup(&|s| s.url = "mailto:a@b".parse().unwrap()),
         Err(SetupError::BadUrl)
     ));
+}
+
+/// What [`probe`] cannot get through fails as an attempt would.
+#[tokio::test]
+async fn a_probe_goes_as_far_as_an_attempt_before_its_request() {
+    let certificates = Certificates::issue();
+    let shop = secured_shop(certificates.server("shop", true)).await;
+    let mut settings = settings(&format!("https://127.0.0.1:{}/ipn", shop.port));
+    settings.ca = Some(certificates.file("ca.pem"));
+    let failure = async |settings: &Settings| match probe(settings).await {
+        Err(ProbeError::Failed { cause, .. }) => cause,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(failure(&settings).await, Cause::Tls, "it wants a certificate of ours");
+    settings.client_certificate = Some((certificates.file("client.pem"), certificates.file("client.key")));
+    let reached = probe(&settings).await.unwrap();
+    assert_eq!(
+        (reached.address.port(), reached.tls.unwrap().version),
+        (shop.port, "1.3")
+    );
+    settings.allow_private = false;
+    assert_eq!(failure(&settings).await, Cause::Blocked);
 }

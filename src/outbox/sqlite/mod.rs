@@ -23,11 +23,12 @@ use tokio::sync::{Notify, oneshot, watch};
 pub(super) use accept::Accept;
 pub(super) use mail::{due_emails, last_told, next_email, unseen_incidents, unseen_troubles};
 pub use open::OpenError;
+pub(super) use open::{MIGRATIONS, lock_path};
 pub(super) use read::{due, head, notification, older_than, page, waiting};
 pub(super) use record::{GivenUp, give_up};
 pub(super) use retention::Pass;
 pub(super) use verbs::{begin, foresee, look, next_verb, verb};
-pub(super) use writer::{Queue, Task};
+pub(super) use writer::{Queue, RESERVE, Task};
 
 use super::OutboxError;
 use super::cache::Cache;

@@ -8,7 +8,7 @@ use rusqlite::config::DbConfig;
 const OLDEST_SQLITE: i32 = 3_051_003;
 
 /// Each brings `PRAGMA user_version` up by one.
-const MIGRATIONS: [&str; 1] = [include_str!("../migrations/sqlite-0001.sql")];
+pub(in crate::outbox) const MIGRATIONS: [&str; 1] = [include_str!("../migrations/sqlite-0001.sql")];
 
 /// Why the store cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +19,8 @@ pub enum OpenError {
     Io { path: PathBuf, source: std::io::Error },
     #[error("{0} was written by a newer ipn-router (its tables have version {1})")]
     Newer(PathBuf, usize),
+    #[error("{0} is no SQLite file")]
+    NotSqlite(PathBuf),
     #[error("this SQLite is {0}; 3.51.3 or newer is needed, for earlier ones can corrupt the file")]
     OldSqlite(&'static str),
     #[error("cannot start a thread for the store")]
@@ -65,9 +67,7 @@ pub(super) fn open(path: &Path) -> Result<Opened, OpenError> {
 }
 
 fn lock(path: &Path) -> Result<File, OpenError> {
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(".lock");
-    let beside = PathBuf::from(beside);
+    let beside = lock_path(path);
     let io = |source| OpenError::Io {
         path: beside.clone(),
         source,
@@ -83,6 +83,13 @@ fn lock(path: &Path) -> Result<File, OpenError> {
         Err(TryLockError::WouldBlock) => Err(OpenError::InUse(path.to_owned())),
         Err(TryLockError::Error(source)) => Err(io(source)),
     }
+}
+
+/// The file beside the store that a running daemon has locked.
+pub(in crate::outbox) fn lock_path(path: &Path) -> PathBuf {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".lock");
+    beside.into()
 }
 
 fn configure(connection: &Connection) -> Result<(), OpenError> {

@@ -20,7 +20,7 @@ use crate::outbox::{AttemptRecord, Inbox, News, OutboxError};
 const ACCEPTS: usize = 64;
 const RECORDS: usize = 2_048;
 /// Below this much free space nothing new is accepted, so that what is there can still be delivered and recorded.
-const RESERVE: u64 = 256 * 1024 * 1024;
+pub(in crate::outbox) const RESERVE: u64 = 256 * 1024 * 1024;
 
 /// A change of the store; returns what to do once it is committed.
 pub(crate) type Task = Box<dyn FnOnce(&mut Ledger) -> rusqlite::Result<AfterCommit> + Send>;

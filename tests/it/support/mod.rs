@@ -7,6 +7,7 @@ mod acme;
 mod daemon;
 mod gateway;
 mod home;
+mod mail_server;
 mod port;
 mod router;
 mod shop;
@@ -19,6 +20,7 @@ pub(crate) use acme::{Acme, EVENT_SECRET, LYON, NICE, OTHER_EVENT_SECRET, PARIS,
 pub(crate) use daemon::TestDaemon;
 pub(crate) use gateway::{Form, Gateway, rest};
 pub(crate) use home::Home;
+pub(crate) use mail_server::MailServer;
 pub(crate) use port::Port;
 pub(crate) use router::TestRouter;
 pub(crate) use shop::{Answer, Call, FakeShop};
