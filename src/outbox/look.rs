@@ -81,7 +81,7 @@ fn is_locked(path: &Path) -> io::Result<bool> {
     }
 }
 
-/// Reads the first bytes of the file, as https://www.sqlite.org/fileformat.html has them.
+/// Reads the first bytes of the file, as <https://www.sqlite.org/fileformat.html> has them.
 fn judge_header(mut file: File, path: &Path) -> Result<(), OpenError> {
     let mut header = [0; 100];
     match file.read_exact(&mut header) {
