@@ -49,7 +49,9 @@ struct State {
     /// Records that the store did not take; nothing is attempted until it does, lest a shop is called again and again
     /// for what cannot be noted.
     refused: Vec<AttemptRecord>,
-    retry_refused_at: Option<Timestamp>,
+    retry_refused_at: Option<Instant>,
+    /// The incident as it will be, once deliveries are given up.
+    giving_up: Option<Incident>,
     lost: bool,
 }
 
@@ -57,7 +59,8 @@ struct State {
 enum Turn {
     Ask(Question),
     Attempt(Job),
-    Record(Vec<AttemptRecord>),
+    /// Nothing before this, whatever happens.
+    Rest(Instant),
     Wait(Option<Timestamp>),
 }
 
@@ -134,6 +137,7 @@ async fn serve(
         incident: owned.incident,
         refused: Vec::new(),
         retry_refused_at: None,
+        giving_up: None,
         lost: false,
     };
     let destination = Arc::new(Destination {
@@ -145,8 +149,18 @@ async fn serve(
         state: Mutex::new(state),
     });
     Arc::clone(&destination).run_slots(wanted).await;
-    let parked_at = matches!(*wanted.borrow(), Wanted::Parked).then(|| clock.now());
-    outbox.release(destination.lease, parked_at).await
+    destination.finish_records(wanted).await;
+    loop {
+        let parked_at = matches!(*wanted.borrow(), Wanted::Parked).then(|| clock.now());
+        match outbox.release(destination.lease, parked_at).await {
+            // That it is parked has to be noted, or `give_up_after` goes on.
+            Err(error) if parked_at.is_some() => {
+                tracing::error!(%error, destination = %key, "cannot give {key} back, trying again: {error}");
+                tokio::time::timeout(STORE_PAUSE, wanted.changed()).await.ok();
+            }
+            released => return released,
+        }
+    }
 }
 
 impl Destination {
@@ -156,7 +170,9 @@ impl Destination {
         let mut running = HashSet::new();
         loop {
             let now = wanted.borrow_and_update().clone();
-            if let Wanted::Served(prepared) = now {
+            if let Wanted::Served(prepared) = now
+                && !self.lock().lost
+            {
                 for place in 0..prepared.settings.concurrency.get() {
                     if running.insert(place) {
                         slots.spawn(Arc::clone(&self).slot(place, wanted.clone()));
@@ -173,8 +189,12 @@ impl Destination {
                             return;
                         }
                     }
-                    // What it held of the schedule is lost; a new start knows everything from the store.
-                    Some(Err(panic)) => resume_unwind(panic.into_panic()),
+                    Some(Err(error)) => match error.try_into_panic() {
+                        // What it held of the schedule is lost; a new start knows everything from the store.
+                        Ok(panic) => resume_unwind(panic),
+                        // The runtime ends.
+                        Err(_) => return,
+                    },
                 },
                 _ = wanted.changed() => {}
             }
@@ -198,10 +218,8 @@ impl Destination {
             match turn {
                 Turn::Ask(question) => self.ask(question, &prepared.settings).await,
                 Turn::Attempt(job) => self.attempt(job, prepared, connection).await,
-                Turn::Record(records) => {
-                    for record in records {
-                        self.outbox.record(record, &self.inbox);
-                    }
+                Turn::Rest(until) => {
+                    tokio::time::timeout_at(until, wanted.changed()).await.ok();
                 }
                 Turn::Wait(until) => tokio::select! {
                     biased;
@@ -236,33 +254,15 @@ impl Destination {
     }
 
     fn next_turn(&self, state: &mut State, now: Timestamp) -> Option<Turn> {
-        let (news, last) = self.inbox.take();
-        for news in news {
-            state.schedule.news(&news, now);
-            match news {
-                News::Refused { record, why } => self.refused(state, *record, &why, now),
-                News::Resumed { give_up_from } => state.give_up_from = give_up_from,
-                _ => {}
-            }
-        }
-        state.schedule.committed(last);
+        self.hear(state, now);
         if state.lost {
             return None;
         }
         if let Some(at) = state.retry_refused_at {
-            if now < at {
-                return Some(Turn::Wait(Some(at)));
+            if Instant::now() < at {
+                return Some(Turn::Rest(at));
             }
-            state.retry_refused_at = None;
-            let mut refused = std::mem::take(&mut state.refused);
-            for record in &mut refused {
-                // Later records may have been written meanwhile: what they said of the destination must stay.
-                if record.incident.is_some() {
-                    record.incident = state.incident.clone();
-                }
-                record.down_since = state.schedule.down_since();
-            }
-            return Some(Turn::Record(refused));
+            self.record_again(state);
         }
         let step = state.schedule.next(now);
         self.inbox.behind_with(state.schedule.behind(now));
@@ -278,7 +278,61 @@ impl Destination {
         })
     }
 
-    fn refused(&self, state: &mut State, record: AttemptRecord, why: &OutboxError, now: Timestamp) {
+    /// Takes note of everything that the writer has told.
+    fn hear(&self, state: &mut State, now: Timestamp) {
+        let (news, last) = self.inbox.take();
+        for news in news {
+            state.schedule.news(&news, now);
+            match news {
+                News::GaveUp { rows } => {
+                    let told = state.giving_up.take().filter(|_| !rows.is_empty());
+                    state.incident = told.or(state.incident.take());
+                }
+                News::Refused { record, why } => self.refused(state, *record, &why),
+                News::Resumed { give_up_from } => state.give_up_from = give_up_from,
+                _ => {}
+            }
+        }
+        state.schedule.committed(last);
+    }
+
+    /// Gives what was refused to the store again; under the lock, so that records keep their order.
+    fn record_again(&self, state: &mut State) {
+        state.retry_refused_at = None;
+        for mut record in std::mem::take(&mut state.refused) {
+            // Later records may have been written meanwhile: what they said of the destination must stay.
+            if record.incident.is_some() {
+                record.incident = state.incident.clone();
+            }
+            record.down_since = state.schedule.down_since();
+            self.outbox.record(record, &self.inbox);
+        }
+    }
+
+    /// Waits until every attempt that was made is recorded, so that none is made again; at the end of the daemon only
+    /// as long as the store takes them.
+    async fn finish_records(&self, wanted: &watch::Receiver<Wanted>) {
+        loop {
+            let refused = {
+                let mut state = self.lock();
+                self.hear(&mut state, self.clock.now());
+                if state.lost || state.schedule.unrecorded() == 0 {
+                    return;
+                }
+                !state.refused.is_empty()
+            };
+            if !refused {
+                self.inbox.changed().await;
+            } else if matches!(*wanted.borrow(), Wanted::Stopped) {
+                return;
+            } else {
+                tokio::time::sleep(STORE_PAUSE).await;
+                self.record_again(&mut self.lock());
+            }
+        }
+    }
+
+    fn refused(&self, state: &mut State, record: AttemptRecord, why: &OutboxError) {
         let destination = &self.key;
         if matches!(why, OutboxError::LeaseLost) {
             tracing::warn!(%destination, "another owner has taken {destination} over");
@@ -287,7 +341,7 @@ impl Destination {
         }
         tracing::error!(%destination, %why, "cannot record an attempt, delivering to {destination} pauses: {why}");
         state.refused.push(record);
-        state.retry_refused_at = now.saturating_add(STORE_PAUSE).ok();
+        state.retry_refused_at = Some(Instant::now() + STORE_PAUSE);
     }
 
     async fn ask(&self, question: Question, settings: &Settings) {
@@ -330,15 +384,16 @@ impl Destination {
         if old.is_empty() {
             return Ok(());
         }
-        if let Some(incident) = &mut state.incident {
+        // It counts once it is written; until then nothing is attempted, and nobody else changes it.
+        state.giving_up = state.incident.clone().map(|mut incident| {
             for old in &old {
                 incident.gave_up(old.notification, old.kind, now);
             }
-        }
+            incident
+        });
         let seqs = old.iter().map(|old| old.named.seq).collect();
-        // Still under the lock, so that the incident is not written in an older version later.
         self.outbox
-            .give_up(self.lease, seqs, state.incident.clone(), now, &self.inbox)
+            .give_up(self.lease, seqs, state.giving_up.clone(), now, &self.inbox)
     }
 
     async fn attempt(&self, job: Job, prepared: &Prepared, connection: &mut Connection) {

@@ -43,6 +43,9 @@ impl Limits {
     }
 }
 
+/// A clock that goes back by more was set back; less is the ordinary care of a time server.
+const SET_BACK: Duration = Duration::from_secs(10);
+
 /// What a slot is to do now.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Step {
@@ -109,7 +112,7 @@ enum Entry {
         again: bool,
     },
     /// Its head is being attempted. `cancelled`: its lane goes on whatever comes of it.
-    Running { seq: i64, cancelled: bool },
+    Running { seq: i64, cancelled: bool, queue: Queue },
     /// Its head has failed and waits in memory for its time.
     Waiting { head: Head },
 }
@@ -153,6 +156,8 @@ pub(super) struct Schedule {
     next_look: Timestamp,
     /// When the rate allows the next attempt.
     next_slot: Timestamp,
+    /// The clock when it was looked at last.
+    seen: Timestamp,
 }
 
 #[derive(Debug, Default)]
@@ -196,6 +201,7 @@ impl Schedule {
             next_probe: now,
             next_look: now,
             next_slot: now,
+            seen: now,
         }
     }
 
@@ -219,10 +225,17 @@ impl Schedule {
             News::Cancelled { rows } => self.gone(rows),
             News::GaveUp { rows } => {
                 self.asking.old = false;
+                if rows.is_empty() {
+                    // It could not be written: asking again at once would fail again at once.
+                    self.next_look = after(now, PROBE_EVERY);
+                }
                 self.gone(rows);
             }
             News::HandedOver(named) => self.handed_over(*named),
-            News::Paused => self.paused = true,
+            News::Paused => {
+                self.paused = true;
+                self.becomes_backlog();
+            }
             News::Recorded { lane, next, .. } => self.recorded(*lane, *next, now),
             News::Refused { .. } => {}
             News::Resumed { .. } => {
@@ -235,6 +248,11 @@ impl Schedule {
     /// There is something up to this seq, handed over or not.
     pub(super) fn committed(&mut self, last: i64) {
         self.last = self.last.max(last);
+    }
+
+    /// Attempts that have ended and are not recorded yet.
+    pub(super) fn unrecorded(&self) -> usize {
+        self.recording
     }
 
     /// What to do now. Questions come first: they are quick, and attempts wait for their answers.
@@ -256,14 +274,18 @@ impl Schedule {
             let anything = down || self.runnable() > 0;
             return Step::Wait(if anything { Some(not_before) } else { self.next_due(now) });
         }
-        let Some(lane) = (if down { self.probe() } else { self.take() }) else {
+        let Some((lane, queue)) = (if down {
+            self.probe().map(|lane| (lane, Queue::Stored))
+        } else {
+            self.take()
+        }) else {
             return Step::Wait(self.next_due(now));
         };
         let Some(Entry::Queued { head } | Entry::Waiting { head }) = self.lanes.get(&lane).copied() else {
             unreachable!("a lane in a queue has a head");
         };
         let (seq, cancelled) = (head.seq, false);
-        self.lanes.insert(lane, Entry::Running { seq, cancelled });
+        self.lanes.insert(lane, Entry::Running { seq, cancelled, queue });
         self.running += 1;
         if down {
             self.next_probe = after(now, PROBE_EVERY);
@@ -416,6 +438,7 @@ impl Schedule {
         let decision = self.health.failed(policy, &failure, now, stretch);
         if was_up && self.health.down_since().is_some() {
             self.next_probe = after(now, PROBE_EVERY);
+            self.becomes_backlog();
         }
         match decision {
             Decision::DeadLetter => self.ended(job, Next::DeadLetter, job.head.counted),
@@ -427,7 +450,10 @@ impl Schedule {
         self.running -= 1;
         self.recording += 1;
         let Head { seq, lane, due, .. } = job.head;
-        let cancelled = matches!(self.lanes.get(&lane), Some(Entry::Running { cancelled: true, .. }));
+        let (cancelled, queue) = match self.lanes.get(&lane) {
+            Some(Entry::Running { cancelled, queue, .. }) => (*cancelled, *queue),
+            _ => (false, Queue::Stored),
+        };
         let failed_before = due.is_some() && !cancelled;
         let failing = matches!(next, Next::Due(_)) && !cancelled;
         match (failed_before, failing) {
@@ -435,10 +461,11 @@ impl Schedule {
             (true, false) => self.failing = self.failing.saturating_sub(1),
             _ => {}
         }
-        let queue = if due.is_some() || matches!(next, Next::Due(_)) {
-            Queue::Stored
-        } else {
-            Queue::New
+        let queue = match queue {
+            _ if due.is_some() || matches!(next, Next::Due(_)) => Queue::Stored,
+            // It was this one that somebody was waiting for.
+            Queue::Charge => Queue::New,
+            Queue::New | Queue::Stored => queue,
         };
         let recording = Entry::Recording {
             seq,
@@ -461,7 +488,13 @@ impl Schedule {
         }
         let next_unread = named.seq == self.read + 1 && !self.asking.page && self.has_room();
         self.last = self.last.max(named.seq);
-        let queue = if named.charge { Queue::Charge } else { Queue::New };
+        let room = self.charges.len() + self.new.len() + self.to_open.len() < self.limits.runnable;
+        let is_new = room && self.takes_new();
+        let queue = match named.charge {
+            _ if !is_new => Queue::Stored,
+            true => Queue::Charge,
+            false => Queue::New,
+        };
         if next_unread {
             self.read = named.seq;
             if self.outside.is_none() && !self.asking.due && !self.lanes.contains_key(&named.lane) {
@@ -473,11 +506,21 @@ impl Schedule {
             }
             return;
         }
-        let room = self.charges.len() + self.new.len() + self.to_open.len() < self.limits.runnable;
-        if room && !self.paused && self.health.down_since().is_none() {
+        if is_new {
             // Ahead of what is unread, so that it does not wait behind a backlog.
             self.name(named.lane, queue);
         }
+    }
+
+    /// Whether what comes now is tried now; else it is backlog when it is.
+    fn takes_new(&self) -> bool {
+        !self.paused && self.health.down_since().is_none()
+    }
+
+    /// Nothing is new any more: when attempts go on, what is accepted then goes first.
+    fn becomes_backlog(&mut self) {
+        self.stored.append(&mut self.charges);
+        self.stored.append(&mut self.new);
     }
 
     /// These have ended in the store, without an attempt.
@@ -493,7 +536,7 @@ impl Schedule {
                 }
                 // Its record comes later, and finds it ended.
                 Some(Entry::Recording { seq, failing, .. }) if *seq == row.seq => failed = std::mem::take(failing),
-                Some(Entry::Running { seq, cancelled }) if *seq == row.seq => *cancelled = true,
+                Some(Entry::Running { seq, cancelled, .. }) if *seq == row.seq => *cancelled = true,
                 // It may have been the failed head of a lane outside, which nothing else would bring back.
                 None if row.failed => self.open(row.lane, Queue::Stored),
                 _ => {}
@@ -535,7 +578,11 @@ impl Schedule {
                 Some(due) if due > now => self.wait(head, due),
                 due => {
                     self.lanes.insert(lane, Entry::Queued { head });
-                    let queue = if due.is_some() { Queue::Stored } else { queue };
+                    let queue = if due.is_some() || !self.takes_new() {
+                        Queue::Stored
+                    } else {
+                        queue
+                    };
                     self.queue(queue).push_back(lane);
                 }
             },
@@ -625,6 +672,16 @@ impl Schedule {
         self.next_look = self.next_look.min(after(now, PROBE_EVERY));
         let between = self.limits.between_attempts().unwrap_or(Duration::ZERO);
         self.next_slot = self.next_slot.min(after(now, between));
+        if after(now, SET_BACK) < self.seen {
+            // Nobody knows any more how long they have waited: their times come now.
+            for (_, lane) in std::mem::take(&mut self.waiting) {
+                if let Some(Entry::Waiting { head }) = self.lanes.get(&lane).copied() {
+                    self.lanes.insert(lane, Entry::Queued { head });
+                    self.stored.push_back(lane);
+                }
+            }
+        }
+        self.seen = now;
     }
 
     fn has_room(&self) -> bool {
@@ -663,7 +720,7 @@ impl Schedule {
 
     /// A free slot takes from the queue that did not have the last turn, if it has something; of what is new, charges
     /// go first.
-    fn take(&mut self) -> Option<Lane> {
+    fn take(&mut self) -> Option<(Lane, Queue)> {
         let new = if self.charges.is_empty() {
             Queue::New
         } else {
@@ -674,9 +731,10 @@ impl Schedule {
         } else {
             !self.stored.is_empty()
         };
-        let lane = self.queue(if takes_stored { Queue::Stored } else { new }).pop_front()?;
+        let queue = if takes_stored { Queue::Stored } else { new };
+        let lane = self.queue(queue).pop_front()?;
         self.stored_had_turn = takes_stored;
-        Some(lane)
+        Some((lane, queue))
     }
 
     /// A lane never tried if there is one, else the lane longest not tried.

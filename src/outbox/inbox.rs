@@ -111,7 +111,10 @@ impl Inbox {
     pub(super) fn tell(&self, news: News) {
         let mut state = self.lock();
         match news {
-            News::Paused => state.paused = true,
+            News::Paused => {
+                state.paused = true;
+                state.awaited.clear();
+            }
             News::Resumed { .. } => state.paused = false,
             _ => {}
         }
@@ -129,6 +132,10 @@ impl Inbox {
     pub(super) fn attempted(&self, record: &AttemptRecord) {
         let mut state = self.lock();
         state.down = record.down_since.is_some();
+        if state.down {
+            // Their attempts are not to be expected soon.
+            state.awaited.retain(|seq, _| *seq == record.seq);
+        }
         if let Some(waits) = state.awaited.remove(&record.seq) {
             // Who has waited for long enough has left.
             waits.send(()).ok();

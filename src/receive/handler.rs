@@ -3,6 +3,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::sync::Semaphore;
 
 use super::hourly::{Hourly, OnceAnHour};
 use super::refusals::{BodyShape, Refusal, Refusals};
@@ -18,6 +19,8 @@ const QUARANTINED_AN_HOUR: u32 = 100;
 /// Anybody can name an unknown shop, so each is reported once an hour, and no more than these. One that a stranger names
 /// does not hide the one that the admin forgot.
 const UNKNOWN_SHOPS_AN_HOUR: usize = 100;
+/// Answers held back for a named shop, of all companies; more are given at once. A quarter of the calls in work.
+const WAITING: usize = 256;
 
 /// Takes notifications in: verifies, routes and stores them, and remembers what it refused.
 #[derive(Debug)]
@@ -29,6 +32,8 @@ pub struct Intake {
     refusals: Refusals,
     quarantined: Hourly,
     unknown_shops: OnceAnHour<(Option<String>, Format, Mode)>,
+    /// Answers that may wait for a named shop at once.
+    waiting: Semaphore,
 }
 
 impl Intake {
@@ -41,6 +46,7 @@ impl Intake {
             refusals: Refusals::default(),
             quarantined: Hourly::new(QUARANTINED_AN_HOUR),
             unknown_shops: OnceAnHour::new(UNKNOWN_SHOPS_AN_HOUR),
+            waiting: Semaphore::new(WAITING),
         }
     }
 
@@ -109,9 +115,11 @@ impl Intake {
             facts.log_not_stored("too many texts without vads_hash within an hour");
             return Err(ReceiveError::QuarantineFull);
         }
-        let accepted = match patience {
-            Some(patience) => self.outbox.accept_and_wait(routed, patience).await,
-            None => self.outbox.accept(routed).await,
+        // Who waits keeps a place among the calls in work; one company must not take them all.
+        let place = patience.and_then(|_| self.waiting.try_acquire().ok());
+        let accepted = match (patience, &place) {
+            (Some(patience), Some(_)) => self.outbox.accept_and_wait(routed, patience).await,
+            _ => self.outbox.accept(routed).await,
         };
         if doubtful && !matches!(accepted, Ok(Accepted::Stored)) {
             self.quarantined.put_back();

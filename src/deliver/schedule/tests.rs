@@ -1,5 +1,7 @@
 //! Corners of the schedule that random runs meet too seldom, or do not look at: its memory, and who watches the clock.
 
+use std::collections::HashMap;
+
 use super::*;
 use crate::outbox::Lease;
 
@@ -185,4 +187,189 @@ fn nobody_waits_for_a_time_that_has_passed() {
     // A lane outside is due, and there is no room for it.
     schedule.outside = Some(at(10));
     assert_eq!(schedule.next(at(20)), Step::Wait(Some(at(300))));
+}
+
+/// What the store has: the open deliveries of each lane.
+struct Rows {
+    lanes: HashMap<Lane, VecDeque<i64>>,
+    /// By seq, from 1; `None`: ended.
+    all: Vec<Option<Lane>>,
+}
+
+impl Rows {
+    /// So many deliveries, one after the other of so many lanes.
+    fn waiting(count: i64, lanes: i64) -> Self {
+        let mut rows = Self {
+            lanes: HashMap::new(),
+            all: Vec::new(),
+        };
+        for n in 0..count {
+            rows.add(Lane(n % lanes));
+        }
+        rows
+    }
+
+    fn add(&mut self, lane: Lane) -> i64 {
+        self.all.push(Some(lane));
+        let seq = i64::try_from(self.all.len()).unwrap();
+        self.lanes.entry(lane).or_default().push_back(seq);
+        seq
+    }
+
+    fn head(&self, lane: Lane) -> Option<Head> {
+        self.lanes[&lane].front().map(|seq| head(*seq, lane.0, None))
+    }
+
+    /// Answers questions and takes every attempt well until there is nothing to do at this time; returns the seqs.
+    fn serve(&mut self, schedule: &mut Schedule, now: Timestamp) -> Vec<i64> {
+        let mut taken = Vec::new();
+        loop {
+            match schedule.next(now) {
+                Step::Ask(Question::Page { after, limit }) => {
+                    let open = (1..)
+                        .zip(&self.all)
+                        .filter(|(seq, lane)| *seq > after && lane.is_some());
+                    let named = |(seq, lane): (i64, &Option<Lane>)| Named {
+                        seq,
+                        lane: lane.unwrap(),
+                        notification: seq,
+                        since: at(0),
+                        charge: false,
+                    };
+                    let rows: Vec<_> = open.take(limit).map(named).collect();
+                    let last = i64::try_from(self.all.len()).unwrap();
+                    schedule.page(&Page {
+                        full: rows.len() == limit,
+                        rows,
+                        last,
+                    });
+                }
+                Step::Ask(Question::Heads(lanes)) => {
+                    let heads: Vec<_> = lanes.into_iter().map(|lane| (lane, self.head(lane))).collect();
+                    schedule.heads(&heads, now);
+                }
+                Step::Attempt(job) => {
+                    let Head { seq, lane, .. } = job.head;
+                    schedule.succeeded(job, now);
+                    self.all[usize::try_from(seq).unwrap() - 1] = None;
+                    self.lanes.get_mut(&lane).unwrap().pop_front();
+                    let next = self.head(lane);
+                    schedule.news(&News::Recorded { seq, lane, next }, now);
+                    taken.push(seq);
+                }
+                _ => return taken,
+            }
+        }
+    }
+}
+
+#[test]
+fn new_lanes_do_not_wait_behind_the_backlog_of_a_shop_that_is_back() {
+    let (waiting, lanes) = (100_000, 20_000);
+    let mut rows = Rows::waiting(waiting, lanes);
+    let mut schedule = schedule(Limits::new(8, Some(100.0)), waiting);
+    let mut accepted = HashMap::new();
+    let mut slowest = Duration::ZERO;
+    // 40 s at 100 a second: each fifth of a second a lane that was never seen.
+    for tick in 0..4_000 {
+        let now = after(at(0), Duration::from_millis(10) * tick);
+        if tick % 20 == 0 && tick < 3_800 {
+            let lane = Lane(i64::from(1_000_000 + tick));
+            let seq = rows.add(lane);
+            accepted.insert(seq, now);
+            schedule.news(&handed_over(seq, lane.0), now);
+        }
+        for seq in rows.serve(&mut schedule, now) {
+            if let Some(since) = accepted.remove(&seq) {
+                slowest = slowest.max(Duration::try_from(now.duration_since(since)).unwrap());
+            }
+        }
+        assert_eq!(schedule.behind(now), 0, "the gateway is not to wait for the backlog");
+    }
+    assert!(accepted.is_empty(), "{} of 190 have not arrived", accepted.len());
+    assert!(slowest < Duration::from_secs(2), "{slowest:?}");
+}
+
+#[test]
+fn what_came_while_it_was_down_or_paused_is_backlog_when_it_is_back() {
+    let down = Owned {
+        down_since: Some(at(0)),
+        ..owned(0, 0)
+    };
+    let paused = Owned {
+        paused: true,
+        ..owned(0, 0)
+    };
+    for from in [down, paused] {
+        let mut rows = Rows::waiting(20_000, 20_000);
+        let mut schedule = Schedule::new(Limits::new(8, Some(1.0)), &from, at(0));
+        for seq in 1..=20_000 {
+            schedule.news(&handed_over(seq, seq - 1), at(0));
+        }
+        schedule.next(at(0));
+        schedule.old(&[]);
+        schedule.news(&News::Resumed { give_up_from: at(0) }, at(0));
+        assert!(!rows.serve(&mut schedule, at(1)).is_empty());
+        assert_eq!((schedule.down_since(), schedule.behind(at(60))), (None, 0));
+        let seq = rows.add(Lane(77_777));
+        schedule.news(&handed_over(seq, 77_777), at(60));
+        let soon: Vec<_> = (60..66)
+            .flat_map(|second| rows.serve(&mut schedule, at(second)))
+            .collect();
+        assert!(soon.contains(&seq), "{soon:?}");
+    }
+}
+
+#[test]
+fn what_was_new_when_it_goes_down_is_backlog() {
+    let mut schedule = schedule(Limits::new(1, None), 0);
+    for seq in 1..=50 {
+        schedule.news(&handed_over(seq, seq), at(0));
+    }
+    assert_eq!(schedule.behind(at(0)), 50);
+    for _ in 0..10 {
+        let job = attempt(&mut schedule, at(0));
+        fails(&mut schedule, job, at(30));
+    }
+    assert_eq!(schedule.down_since(), Some(at(0)));
+    assert_eq!((schedule.new.len(), schedule.stored.len()), (0, 40));
+}
+
+#[test]
+fn giving_up_that_could_not_be_written_is_not_tried_again_at_once() {
+    let down = Owned {
+        down_since: Some(at(0)),
+        ..owned(0, 1)
+    };
+    let mut schedule = Schedule::new(limits(), &down, at(0));
+    let old = Old {
+        named: Named {
+            seq: 1,
+            lane: Lane(1),
+            notification: 1,
+            since: at(0),
+            charge: false,
+        },
+        notification: crate::domain::NotificationId::new(at(0)),
+        kind: crate::domain::Kind::TokenCreated,
+    };
+    assert!(matches!(schedule.next(at(0)), Step::Ask(Question::Old { .. })));
+    schedule.old(&[old]);
+    schedule.news(&News::GaveUp { rows: Vec::new() }, at(0));
+    assert!(!matches!(schedule.next(at(1)), Step::Ask(Question::Old { .. })));
+}
+
+#[test]
+fn clock_that_is_set_back_makes_nobody_wait_for_longer() {
+    let mut schedule = schedule(Limits::new(1, Some(1.0)), 0);
+    schedule.news(&handed_over(1, 1), at(86_400));
+    let job = attempt(&mut schedule, at(86_400));
+    fails(&mut schedule, job, at(86_430));
+    assert_eq!(schedule.next(at(86_401)), Step::Wait(Some(at(86_430))));
+    assert_eq!(
+        schedule.next(at(0)),
+        Step::Wait(Some(at(1))),
+        "its time is not known any more, the rate counts"
+    );
+    assert_eq!(attempt(&mut schedule, at(1)).head.seq, 1);
 }
