@@ -46,7 +46,7 @@ fn circle(tables: &CircleTables<'_>) -> Circle {
             name: tables.legal_entity.name.clone(),
             enabled: tables.legal_entity.enabled,
             share: tables.legal_entity.share.clone(),
-            wait_for_named_shop: tables.legal_entity.wait_for_named_shop,
+            wait_for_named_shop: tables.legal_entity.wait_for_named_shop.as_ref().map(|at| at.value),
         }),
         mode: tables.mode,
         members: tables.members.iter().map(|(shop, mode)| member(shop, mode)).collect(),

@@ -11,7 +11,7 @@ use super::delivery::{DeliveryKeys, not_yet};
 use super::diagnostics::{Problem, Problems};
 use super::names::closest;
 use super::reader::{Entry, Given, Table, Value};
-use super::source::Spot;
+use super::source::{At, Spot};
 use super::values::{Expected, any_text, duration, duration_within, flag, list, text, word};
 use crate::domain::{Kind, KindPattern, LegalEntityId};
 
@@ -23,7 +23,7 @@ pub(super) struct LegalEntityTable {
     pub(super) enabled: bool,
     pub(super) failure_emails: Given<Vec<Mailbox>>,
     pub(super) share: Vec<KindPattern>,
-    pub(super) wait_for_named_shop: Option<Duration>,
+    pub(super) wait_for_named_shop: Option<At<Duration>>,
     pub(super) delivery: DeliveryKeys,
 }
 
@@ -92,7 +92,7 @@ fn legal_entity(id: &LegalEntityId, mut table: Table<'_>, spot: Spot, problems: 
             .or(vec![KindPattern::Family("token")]),
         wait_for_named_shop: table
             .optional("wait_for_named_shop", problems, wait_for_named_shop)
-            .value(),
+            .at(),
         delivery: DeliveryKeys::take(&mut table, problems),
     };
     table.refuse_the_rest(problems);

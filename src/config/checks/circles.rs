@@ -299,3 +299,22 @@ pub(super) fn named_shops_get_their_own(written: &Written, problems: &mut Proble
         }
     }
 }
+
+/// Else an answer would be given up while it waits, and the gateway told that nothing is stored.
+pub(super) fn answers_wait_within_their_time(written: &Written, problems: &mut Problems) {
+    let limit = written.receiver.answer_timeout;
+    for entity in written.legal_entities.values() {
+        let Some(wait) = entity.wait_for_named_shop.as_ref().filter(|wait| wait.value >= limit) else {
+            continue;
+        };
+        let what = format!(
+            "`wait_for_named_shop` is not shorter than `answer_timeout`, {}s",
+            limit.as_secs_f64()
+        );
+        problems.push(
+            Problem::new(codes::TOO_LONG, &wait.spot, what)
+                .why("an answer that takes that long becomes a 503, although the notification is stored")
+                .instead("\"2s\" is enough for most shops"),
+        );
+    }
+}

@@ -17,6 +17,7 @@ const ALWAYS: &[Check] = &[
     circles::every_shop_can_be_reached,
     circles::what_is_resigned_has_a_key,
     circles::events_are_signed,
+    circles::answers_wait_within_their_time,
     people::mail_has_a_sender,
     people::mail_has_a_whole_login,
     people::addresses_have_a_mail_server,
