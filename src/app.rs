@@ -1,19 +1,27 @@
 //! The daemon: everything above, built in order, run, and drained.
 
+mod files;
+mod reload;
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
+use crate::admin::{Admin, Asked, Reload, SocketError, Verdict, Who};
 use crate::alert::{self, Alert, MailerError};
-use crate::config::Config;
+use crate::config::{Config, Loaded, Text};
 use crate::deliver::{self, Circles, Delivery, Destinations, Verbs};
 use crate::domain::{Clock, DestinationKey, Verb};
 use crate::outbox::{self, OpenError, Outbox, OutboxError, VerbResult};
 use crate::receive::{self, Intake, Receiver};
 use crate::verify::Keyring;
+use files::watch_files;
+use reload::Reloader;
 
 /// How long a stop waits for what is in hand; a kill at any point loses nothing, so this is only courtesy.
 const GRACE: Duration = Duration::from_secs(40);
@@ -23,6 +31,8 @@ const GRACE: Duration = Duration::from_secs(40);
 pub enum BuildError {
     #[error("cannot deliver to {0}")]
     Destination(DestinationKey, #[source] deliver::SetupError),
+    #[error("cannot answer commands")]
+    Admin(#[from] SocketError),
     #[error("cannot use [mail]")]
     Mail(#[from] MailerError),
     #[error("cannot use [store]")]
@@ -51,6 +61,12 @@ pub struct App {
     delivery: Delivery,
     verbs: Verbs,
     alert: Alert,
+    admin: Admin,
+    reloader: Reloader,
+    questions: mpsc::Receiver<Asked>,
+    files: watch::Receiver<BTreeSet<PathBuf>>,
+    is_watched: bool,
+    texts: Vec<Text>,
 }
 
 /// Changes the daemon while it runs.
@@ -60,24 +76,31 @@ pub struct Control {
     delivery: deliver::Control,
     circles: watch::Sender<Circles>,
     outbox: Outbox,
+    alert: alert::Control,
     clock: Arc<dyn Clock>,
+    questions: mpsc::Sender<Asked>,
 }
 
 impl Control {
-    /// Receives, routes and delivers by this configuration from now on; all of it, or nothing if it cannot be used.
+    /// Reads the configuration again and applies it, all of it or nothing; `None` if the daemon ends.
+    pub async fn reload(&self, wish: Reload, who: Who) -> Option<Verdict> {
+        let (answer, answered) = oneshot::channel();
+        self.questions.send(Asked::Reload(wish, who, answer)).await.ok()?;
+        answered.await.ok()
+    }
+
+    /// Receives, routes, delivers and tells by this configuration from now on; or nothing changes.
     ///
     /// A notification that is being received, and an attempt that is being made, end as they began. What waits is
     /// delivered by the new settings of its destination; it stays in the store while there are none.
-    ///
-    /// # Errors
-    ///
-    /// [`BuildError`]: what of the configuration cannot be used on this machine. The one before goes on.
-    pub async fn apply(&self, config: Config) -> Result<(), BuildError> {
+    async fn apply(&self, config: Config, configuration: i64) -> Result<(), BuildError> {
+        let rules = rules(&config)?;
         let served = destinations(config.destinations, &self.clock)?;
         // First those who deliver, so that nothing new waits for an owner that is still to come.
         self.delivery.serve(served).await;
+        self.alert.replace(rules);
         self.circles.send_replace(Arc::new(config.circles));
-        self.intake.replace_keyring(Keyring::new(config.keys));
+        self.intake.replace_rules(Keyring::new(config.keys), configuration);
         Ok(())
     }
 
@@ -93,45 +116,56 @@ impl Control {
 }
 
 impl App {
-    /// Opens the store and prepares every part; blocks. Nothing is received or sent yet.
+    /// Opens the store and prepares every part; blocks. Nothing is received or sent yet. `path` is where the
+    /// configuration came from, and is read again when that is asked for.
     ///
     /// # Errors
     ///
     /// [`BuildError`]: what of the configuration cannot be used on this machine.
-    pub fn build(config: Config, clock: &Arc<dyn Clock>) -> Result<Self, BuildError> {
+    pub fn build(path: PathBuf, loaded: Loaded, clock: &Arc<dyn Clock>) -> Result<Self, BuildError> {
+        let hash = loaded.hash();
+        let config = loaded.config;
         let outbox = Outbox::open(&config.store)?;
-        let about = config
-            .destinations
-            .iter()
-            .map(|settings| (settings.key.clone(), about(settings)))
-            .collect();
-        let alert = Alert::new(outbox.clone(), Arc::clone(clock), config.alert, about)?;
-        let served = destinations(config.destinations, clock)?;
+        let alert = Alert::new(outbox.clone(), Arc::clone(clock), rules(&config)?);
+        let served = destinations(config.destinations.clone(), clock)?;
         let delivery = Delivery::new(served, outbox.clone(), Arc::clone(clock));
         let intake = Arc::new(Intake::new(
-            Keyring::new(config.keys),
+            Keyring::new(config.keys.clone()),
             outbox.clone(),
             Arc::clone(clock),
         ));
-        let receiver = Receiver::new(config.receiver, &intake)?;
-        let (circles, circles_of_now) = watch::channel(Arc::new(config.circles));
+        let receiver = Receiver::new(config.receiver.clone(), &intake)?;
+        let (ask, questions) = mpsc::channel(1);
+        let admin = Admin::bind(&config.admin.socket, ask.clone())?;
+        let (circles, circles_of_now) = watch::channel(Arc::new(config.circles.clone()));
         let verbs = Verbs::new(outbox.clone(), circles_of_now, Arc::clone(clock));
         let control = Control {
             intake,
             delivery: delivery.control(),
             circles,
             outbox: outbox.clone(),
+            alert: alert.control(),
             clock: Arc::clone(clock),
+            questions: ask,
         };
+        let (files_changed, files) = watch::channel(BTreeSet::from([path.clone()]));
+        let store = config.store.clone();
+        let reloader = Reloader::new(path, config, hash, control.clone(), outbox.clone(), files_changed);
         Ok(Self {
             control,
             outbox,
-            store: config.store,
+            store,
             clock: Arc::clone(clock),
             receiver,
             delivery,
             verbs,
             alert,
+            admin,
+            reloader,
+            questions,
+            files,
+            is_watched: loaded.watch,
+            texts: loaded.texts,
         })
     }
 
@@ -146,13 +180,19 @@ impl App {
     /// # Errors
     ///
     /// [`RunError`] if it had to end by itself.
-    pub async fn run(self, listener: TcpListener, shutdown: impl Future<Output = ()>) -> Result<(), RunError> {
+    pub async fn run(mut self, listener: TcpListener, shutdown: impl Future<Output = ()>) -> Result<(), RunError> {
+        self.reloader.begin(&self.texts).await;
         let (stop, stopped) = watch::channel(false);
         let mut parts = JoinSet::new();
         parts.spawn(self.delivery.run(stopped.clone()));
         parts.spawn(self.verbs.run(until(stopped.clone())));
         parts.spawn(self.alert.run(until(stopped.clone())));
         parts.spawn(self.receiver.serve(listener, until(stopped.clone())));
+        parts.spawn(self.admin.serve(until(stopped.clone())));
+        parts.spawn(answer(self.reloader, self.questions, until(stopped.clone())));
+        if self.is_watched {
+            parts.spawn(watch_files(self.files, self.control, until(stopped.clone())));
+        }
         let (outbox, store, clock) = (self.outbox.clone(), self.store, self.clock);
         parts.spawn(async move { outbox.clean(store, clock, until(stopped)).await });
         let ended = tokio::select! {
@@ -179,8 +219,35 @@ impl App {
     }
 }
 
+/// Answers what is asked of the daemon, one after the other.
+async fn answer(mut reloader: Reloader, mut questions: mpsc::Receiver<Asked>, stop: impl Future<Output = ()>) {
+    tokio::pin!(stop);
+    loop {
+        let asked = tokio::select! {
+            biased;
+            () = &mut stop => return,
+            asked = questions.recv() => asked,
+        };
+        match asked {
+            Some(Asked::Reload(wish, who, answer)) => {
+                // Who asked may have left; it is done all the same.
+                drop(answer.send(reloader.reload(&wish, &who).await));
+            }
+            None => return,
+        }
+    }
+}
+
 fn destinations(settings: Vec<deliver::Settings>, clock: &Arc<dyn Clock>) -> Result<Destinations, BuildError> {
     Destinations::prepare(settings, clock).map_err(|(key, error)| BuildError::Destination(key, error))
+}
+
+fn rules(config: &Config) -> Result<alert::Rules, BuildError> {
+    let about = config
+        .destinations
+        .iter()
+        .map(|settings| (settings.key.clone(), about(settings)));
+    Ok(alert::Rules::new(config.alert.clone(), about.collect())?)
 }
 
 async fn until(mut stopped: watch::Receiver<bool>) {

@@ -31,6 +31,7 @@ pub mod route;
 pub mod outbox;
 pub mod deliver;
 pub mod alert;
+pub mod admin;
 pub mod config;
 pub mod app;
 pub mod cli;

@@ -32,7 +32,7 @@ mod tell;
 mod text;
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -55,31 +55,61 @@ const AFTER_FAILURE: Duration = Duration::from_secs(5);
 pub struct Alert {
     outbox: Outbox,
     clock: Arc<dyn Clock>,
+    control: Control,
+}
+
+/// Who is told, of what, and how: as configured.
+#[derive(Debug)]
+pub struct Rules {
     settings: Settings,
     destinations: HashMap<DestinationKey, Destination>,
     mailer: Option<Mailer>,
 }
 
-impl Alert {
-    /// Prepares it; nothing is sent before [`Alert::run`].
+impl Rules {
+    /// Prepares them.
     ///
     /// # Errors
     ///
     /// [`MailerError`]: what of `[mail]` cannot be used.
-    pub fn new(
-        outbox: Outbox,
-        clock: Arc<dyn Clock>,
-        settings: Settings,
-        destinations: HashMap<DestinationKey, Destination>,
-    ) -> Result<Self, MailerError> {
+    pub fn new(settings: Settings, destinations: HashMap<DestinationKey, Destination>) -> Result<Self, MailerError> {
         let mailer = settings.mail.as_ref().map(Mailer::new).transpose()?;
         Ok(Self {
-            outbox,
-            clock,
             settings,
             destinations,
             mailer,
         })
+    }
+}
+
+/// Changes the rules while e-mails are written.
+#[derive(Clone, Debug)]
+pub struct Control(Arc<RwLock<Arc<Rules>>>);
+
+impl Control {
+    /// From now on these count. An e-mail that was written already goes to whom it was written to.
+    pub fn replace(&self, rules: Rules) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(rules);
+    }
+}
+
+impl Alert {
+    /// Will tell by these rules; nothing is sent before [`Alert::run`].
+    pub fn new(outbox: Outbox, clock: Arc<dyn Clock>, rules: Rules) -> Self {
+        Self {
+            outbox,
+            clock,
+            control: Control(Arc::new(RwLock::new(Arc::new(rules)))),
+        }
+    }
+
+    /// To change the rules.
+    pub fn control(&self) -> Control {
+        self.control.clone()
+    }
+
+    fn rules(&self) -> Arc<Rules> {
+        Arc::clone(&self.control.0.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Works until `stop`; an e-mail that is being sent then is finished.
@@ -118,7 +148,8 @@ impl Alert {
 
     /// Sends the e-mail that is due first, and returns when the next one is.
     async fn send_one(&self) -> Result<Option<Timestamp>, OutboxError> {
-        let Some(mailer) = &self.mailer else { return Ok(None) };
+        let rules = self.rules();
+        let Some(mailer) = &rules.mailer else { return Ok(None) };
         for email in self.outbox.due_emails(self.clock.now(), 1).await? {
             let sent = mailer.send(&email).await;
             self.record(&email, sent).await?;

@@ -8,7 +8,7 @@ use url::Url;
 use crate::domain::{LegalEntityId, Secret, ShopId};
 
 /// Who is told of what, and how e-mail leaves.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Settings {
     /// `None`: no `[mail]`; then the log is all that tells.
     pub mail: Option<MailSettings>,
@@ -58,7 +58,7 @@ pub struct Destination {
 }
 
 /// The addresses of a company.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Recipients {
     /// `failure_emails`.
     pub company: Vec<Mailbox>,
@@ -67,7 +67,7 @@ pub struct Recipients {
 }
 
 /// `[mail]`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct MailSettings {
     pub host: String,
     pub port: u16,

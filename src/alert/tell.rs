@@ -73,9 +73,10 @@ impl Alert {
             return Ok(Vec::new());
         }
         let key = &row.destination;
-        let to = self.settings.on_call(&key.legal_entity, key.shop);
+        let rules = self.rules();
+        let to = rules.settings.on_call(&key.legal_entity, key.shop);
         let waiting = self.outbox.waiting(key, LISTED).await?;
-        let known = self.destinations.get(key);
+        let known = rules.destinations.get(key);
         let shop = key.shop.to_string();
         let situation = Situation {
             destination: key,
@@ -144,7 +145,8 @@ impl Alert {
             return Ok(Some(at));
         }
         let (step, salt) = (last.id.to_string(), last.at.to_string());
-        let emails = self.addressed(&trouble_email(rows), &self.settings.operators(), |mailbox| Place {
+        let rules = self.rules();
+        let emails = self.addressed(&trouble_email(rows), &rules.settings.operators(), |mailbox| Place {
             id: message_id(&thread, &step, &salt, mailbox),
             first: None,
             thread: thread.clone(),
@@ -157,7 +159,8 @@ impl Alert {
 
     /// The e-mail once for each address; none without `[mail]`, or without addresses: then only the log tells.
     fn addressed(&self, email: &Email, to: &[&Mailbox], place: impl Fn(&Mailbox) -> Place) -> Vec<NewEmail> {
-        let Some(mailer) = &self.mailer else {
+        let rules = self.rules();
+        let Some(mailer) = &rules.mailer else {
             tracing::error!(
                 subject = email.subject,
                 "nobody is told, there is no [mail]: {}",

@@ -1,10 +1,13 @@
 //! What the program does when it is called: one file for each group of commands.
 
 mod check;
+mod daemon;
 mod demo;
+mod edit;
 mod explain;
 mod init;
 mod page;
+mod reload;
 mod schema;
 mod send;
 mod serve;
@@ -43,8 +46,11 @@ pub struct Arguments {
 enum Command {
     Check(check::Options),
     Demo(demo::Options),
+    Diff(reload::DiffOptions),
+    Edit(edit::Options),
     Explain(explain::Options),
     Init(init::Options),
+    Reload(reload::ReloadOptions),
     Schema(schema::Options),
     Send(send::Options),
     Serve(serve::Options),
@@ -60,8 +66,11 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     match arguments.command {
         Command::Check(options) => check::run(&arguments.config, &options),
         Command::Demo(options) => demo::run(&options),
+        Command::Diff(options) => reload::diff(&arguments.config, &options),
+        Command::Edit(options) => edit::run(&arguments.config, &options),
         Command::Explain(options) => explain::run(&arguments.config, &options),
         Command::Init(options) => init::run(&arguments.config, &options),
+        Command::Reload(options) => reload::run(&arguments.config, &options),
         Command::Schema(options) => schema::run(&options),
         Command::Send(options) => send::run(&arguments.config, options),
         Command::Serve(options) => serve::run(&arguments.config, &options),

@@ -10,7 +10,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 use super::check::{self, CONFIGURATION_ERROR};
-use crate::app::App;
+use crate::admin::{Reload, Who};
+use crate::app::{App, Control};
 use crate::config;
 use crate::domain::{Clock, SystemClock};
 
@@ -54,7 +55,7 @@ pub(super) fn run(file: &Path, options: &Options) -> anyhow::Result<ExitCode> {
     };
     let (shops, destinations) = (loaded.shops, loaded.config.destinations.len());
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let app = App::build(loaded.config, &clock)?;
+    let app = App::build(file.to_owned(), loaded, &clock)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -67,6 +68,7 @@ pub(super) fn run(file: &Path, options: &Options) -> anyhow::Result<ExitCode> {
         let shutdown = shutdown_signal()?;
         tracing::info!(%address, path, shops, destinations,
             "listening on {scheme}://{address}{path} for {shops} shops with {destinations} destinations");
+        reload_at_hangup(app.control())?;
         app.run(listener, shutdown).await?;
         tracing::info!("stopped");
         Ok(ExitCode::SUCCESS)
@@ -96,4 +98,16 @@ fn shutdown_signal() -> anyhow::Result<impl Future<Output = ()>> {
             _ = interrupt.recv() => {}
         }
     })
+}
+
+/// `systemctl reload` sends SIGHUP.
+fn reload_at_hangup(control: Control) -> anyhow::Result<()> {
+    let mut hangup = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
+    tokio::spawn(async move {
+        while hangup.recv().await.is_some() {
+            // The log says what came of it.
+            drop(control.reload(Reload::default(), Who::Signal).await);
+        }
+    });
+    Ok(())
 }

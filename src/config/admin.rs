@@ -15,7 +15,7 @@ use super::values::path;
 use crate::domain::Secret;
 
 /// `[admin]`: where on-call and programs ask.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct AdminSettings {
     /// `None`: no listener; the socket is always there.
     pub listen: Option<SocketAddr>,

@@ -22,6 +22,7 @@
 mod addresses;
 mod admin;
 mod build;
+mod changes;
 mod checks;
 mod codes;
 mod delivery;
@@ -51,14 +52,18 @@ mod written;
 #[cfg(test)]
 mod tests;
 
-use std::path::Path;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
 
 use crate::domain::Circle;
 use crate::verify::ShopKeys;
 use crate::{alert, deliver, outbox, receive};
 
 pub use admin::AdminSettings;
+pub use changes::{Change, changes};
 pub use codes::Code;
 pub use diagnostics::{Diagnostic, Severity};
 pub use lines::Lines;
@@ -66,6 +71,9 @@ pub(crate) use network::is_private_host;
 pub use outside::{FoundSecret, Machine, Outside, SecretSource};
 pub use schema::schema;
 pub use source::{File, Place};
+
+use outside::Listing;
+use source::Source;
 
 /// The whole configuration, checked: nothing after this checks again.
 #[derive(Clone, Debug)]
@@ -93,6 +101,31 @@ pub struct Loaded {
     pub shops: usize,
     /// To point at what is written.
     pub lines: Lines,
+    /// The main file and those that it includes.
+    pub texts: Vec<Text>,
+    /// `reload = "watch"`: to be applied whenever a file changes.
+    pub watch: bool,
+}
+
+/// A file of the configuration, to be kept and shown.
+#[derive(Clone, Debug, Eq, PartialEq, serde::Serialize)]
+pub struct Text {
+    pub file: String,
+    /// Secrets masked.
+    pub masked: String,
+}
+
+impl Loaded {
+    /// Names the texts: 12 hexadecimal digits of a hash over what was written, secrets masked. A secret that is kept
+    /// elsewhere is no part of it.
+    pub fn hash(&self) -> String {
+        let mut hash = Sha256::new();
+        for text in &self.texts {
+            hash.update(text.masked.len().to_be_bytes());
+            hash.update(&text.masked);
+        }
+        hex::encode(&hash.finalize()[..6])
+    }
 }
 
 /// Reads a configuration from this machine's files and environment.
@@ -101,13 +134,38 @@ pub struct Loaded {
 ///
 /// Everything that is to be said, if at least one thing is an error; in the order of the text.
 pub fn load(path: &Path) -> Result<Loaded, Vec<Diagnostic>> {
+    load_by(path, &Machine)
+}
+
+/// The same, and every file that was read for it, or would have been: the configuration's own, and those of secrets.
+pub fn load_and_list(path: &Path) -> (Result<Loaded, Vec<Diagnostic>>, BTreeSet<PathBuf>) {
+    let listing = Listing::new(path);
+    let loaded = load_by(path, &listing);
+    (loaded, listing.into_files())
+}
+
+/// Where the daemon of this configuration answers commands; known also if the file has mistakes.
+///
+/// # Errors
+///
+/// The file cannot be read at all.
+pub fn socket(path: &Path) -> std::io::Result<PathBuf> {
+    let main = File {
+        path: path.into(),
+        bytes: std::fs::read(path)?,
+    };
+    let (written, _) = written::read(main, &Machine, &mut diagnostics::Problems::default());
+    Ok(admin::settings(written.admin.as_ref(), &written.store.path).socket)
+}
+
+fn load_by(path: &Path, outside: &dyn Outside) -> Result<Loaded, Vec<Diagnostic>> {
     match std::fs::read(path) {
         Ok(bytes) => parse(
             File {
                 path: path.into(),
                 bytes,
             },
-            &Machine,
+            outside,
         ),
         Err(error) => Err(vec![unreadable(path, &error)]),
     }
@@ -132,6 +190,8 @@ pub fn parse(main: File, outside: &dyn Outside) -> Result<Loaded, Vec<Diagnostic
         diagnostics,
         legal_entities: written.legal_entities.len(),
         shops: written.shops.len(),
+        texts: sources.iter().map(Source::masked_text).collect(),
+        watch: written.watch,
         lines: Lines::new(sources),
     })
 }

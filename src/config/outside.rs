@@ -1,5 +1,7 @@
 //! What a configuration names but does not contain: files and secrets.
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::env::VarError;
 use std::fs;
 use std::io;
@@ -90,6 +92,41 @@ impl Outside for Machine {
             return Err(format!("{} is a folder", path.display()));
         }
         Ok(())
+    }
+}
+
+/// The machine, and a list of the files that were asked for.
+pub(super) struct Listing(RefCell<BTreeSet<PathBuf>>);
+
+impl Listing {
+    pub(super) fn new(main: &Path) -> Self {
+        Self(RefCell::new(BTreeSet::from([main.to_owned()])))
+    }
+
+    pub(super) fn into_files(self) -> BTreeSet<PathBuf> {
+        self.0.into_inner()
+    }
+}
+
+impl Outside for Listing {
+    fn include(&self, pattern: &Path) -> Result<Vec<File>, String> {
+        let files = Machine.include(pattern)?;
+        self.0.borrow_mut().extend(files.iter().map(|file| file.path.clone()));
+        // A file that comes later fits the pattern too.
+        self.0.borrow_mut().insert(pattern.to_owned());
+        Ok(files)
+    }
+
+    fn secret(&self, from: &SecretSource) -> Result<FoundSecret, String> {
+        if let SecretSource::File(path) = from {
+            self.0.borrow_mut().insert(path.clone());
+        }
+        Machine.secret(from)
+    }
+
+    fn open(&self, path: &Path) -> Result<(), String> {
+        self.0.borrow_mut().insert(path.to_owned());
+        Machine.open(path)
     }
 }
 

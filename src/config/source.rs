@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::encoding::{self, Misread};
-use super::mask;
 use super::slips::{self, Slip};
+use super::{Text, mask};
 
 /// A file as it was read.
 #[derive(Clone, Debug)]
@@ -98,6 +98,13 @@ impl Source {
     /// The text without what may be secret, each place where it is in `text`.
     pub(super) fn masked(&self) -> &str {
         &self.masked
+    }
+
+    pub(super) fn masked_text(&self) -> Text {
+        Text {
+            file: self.name.to_string(),
+            masked: self.masked.clone(),
+        }
     }
 
     pub(super) fn path(&self) -> &Path {

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 
 use super::admin::{self, AdminTable};
 use super::codes;
-use super::delivery::not_yet;
 use super::diagnostics::{Problem, Problems};
 use super::legal_entities::{self, LegalEntities, LegalEntityTable};
 use super::mail::{self, MailTable};
@@ -29,6 +28,8 @@ pub(super) struct Written {
     pub(super) shops: Shops,
     /// The shops of each company that any of them names, in the order of their ids.
     members: BTreeMap<LegalEntityId, Vec<ShopId>>,
+    /// `reload = "watch"`.
+    pub(super) watch: bool,
 }
 
 /// The shops of one company that take part in one mode.
@@ -113,11 +114,7 @@ fn read_main(source: &Source, outside: &dyn Outside, problems: &mut Problems) ->
     let document = syntax::document(0, source, problems);
     let mut table = Table::root(&document, 0, source);
     let include = table.optional("include", problems, list(at(text))).or(Vec::new());
-    let reload = table.optional("reload", problems, word(&[("command", false), ("watch", true)]));
-    if let Some(watch) = reload.at().filter(|watch| watch.value) {
-        let what = "the file is not watched by this version; it is read again by command";
-        problems.push(not_yet(Problem::new(codes::NOT_YET, &watch.spot, what)));
-    }
+    let watch = table.optional("reload", problems, word(&[("command", false), ("watch", true)]));
     let mut written = Written {
         receiver: receiver::read(
             table.section("receiver", "[receiver]", problems).value(),
@@ -136,6 +133,7 @@ fn read_main(source: &Source, outside: &dyn Outside, problems: &mut Problems) ->
         legal_entities: LegalEntities::new(),
         shops: Shops::new(),
         members: BTreeMap::new(),
+        watch: watch.or(false),
     };
     legal_entities_and_shops(&mut table, &mut written, outside, problems);
     table.refuse_the_rest(problems);

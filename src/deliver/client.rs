@@ -13,7 +13,7 @@ use url::Url;
 use super::classify::{EXCERPT, classify};
 use super::link::{End, Failure, Link, Origin, failure_of};
 use super::{AnswerCheck, Settings, SetupError, Timeouts, tls};
-use crate::domain::{Cause, Clock, DestinationKey, Outcome};
+use crate::domain::{Cause, Clock, DestinationKey, Outcome, shown_url};
 
 /// How often an attempt lets itself be sent on.
 const REDIRECTS: usize = 3;
@@ -108,7 +108,7 @@ impl Connection {
                     tracing::warn!(
                         destination = %client.key,
                         status = received.status.as_u16(),
-                        to = %without_secrets(&next.url),
+                        to = %shown_url(&next.url),
                         "redirected: following, but the URL in the configuration should be the last one"
                     );
                     rendered.headers.insert(HOST, next.host.clone());
@@ -276,12 +276,6 @@ fn redirect(from: &Url, status: StatusCode, headers: &HeaderMap) -> Option<Resul
     } else {
         Place::new(url).ok_or("sent on to a place that is no URL")
     })
-}
-
-/// For logs: a query or a user name may hold a secret of the shop.
-fn without_secrets(url: &Url) -> String {
-    let place = &url[url::Position::BeforeHost..url::Position::AfterPath];
-    format!("{}://{place}", url.scheme())
 }
 
 #[cfg(test)]

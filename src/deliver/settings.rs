@@ -9,7 +9,7 @@ use crate::domain::{DestinationKey, RetryPolicy, Secret};
 use crate::verify::FormHash;
 
 /// Everything that delivering to one destination needs to know.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
     pub key: DestinationKey,
     /// For logs and e-mails.
@@ -34,7 +34,7 @@ pub struct Settings {
 
 /// What a shop's renditions are signed with; the first of each list signs what the gateway would have signed, and
 /// every event secret signs events.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Signing {
     pub form_keys: Vec<Secret>,
     pub form_hashes: Vec<FormHash>,

@@ -1,4 +1,5 @@
 use sha2::{Digest, Sha256};
+use url::Url;
 
 /// What is worth showing of an answer is at most this long, in bytes.
 const LIMIT: usize = 300;
@@ -260,6 +261,13 @@ pub fn shown_token(token: &str) -> String {
     }
     let [first, last] = [&characters[..4], &characters[characters.len() - 4..]].map(String::from_iter);
     format!("{first}…{last}")
+}
+
+/// A URL without what may be secret in it: query, fragment, user and password.
+pub fn shown_url(url: &Url) -> String {
+    let (origin, path) = (url.origin().ascii_serialization(), url.path());
+    let query = if url.query().is_some() { "?…" } else { "" };
+    format!("{origin}{path}{query}")
 }
 
 #[cfg(test)]

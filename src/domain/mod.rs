@@ -20,7 +20,7 @@ pub use attempt::{Answer, Cause, Outcome, Verdict};
 pub use circle::{Circle, ForeignOrders, LegalEntity, Member};
 pub use clock::{Clock, SystemClock, TestClock};
 pub use delivery::{DestinationKey, Lane, Rendition};
-pub use excerpt::{one_line, shown_token, useful_text};
+pub use excerpt::{one_line, shown_token, shown_url, useful_text};
 pub use health::{Decision, Failure, Health, PROBE_EVERY};
 pub use ids::{BadId, LegalEntityId, NotificationId, ShopId};
 pub use incident::{Attempted, GivenUp, Incident, LastFailure, Symptom};

@@ -18,6 +18,13 @@ pub enum Trouble {
         shop: ShopId,
         mode: Mode,
     },
+    /// A changed configuration was not applied; the one before runs on.
+    ReloadRefused {
+        /// Who or what wanted it.
+        by: String,
+        /// Each of several lines, secrets masked.
+        why: Vec<String>,
+    },
     /// Refused: no key is configured for this shop in this format and mode.
     UnknownShop {
         /// As the gateway wrote it, if that is 1 to 20 digits: anybody can send this.
@@ -43,6 +50,7 @@ impl Trouble {
         match self {
             Self::Parked { .. } => "parked",
             Self::Quarantined { .. } => "quarantined",
+            Self::ReloadRefused { .. } => "reload-refused",
             Self::UnknownShop { .. } => "unknown-shop",
         }
     }

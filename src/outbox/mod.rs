@@ -71,7 +71,7 @@ const BETWEEN_PASSES: Duration = Duration::from_secs(60 * 60);
 const BETWEEN_STEPS: Duration = Duration::from_millis(50);
 
 /// `[store]`: where notifications are kept, and for how long.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
     /// The SQLite file (`url = "sqlite:/…"`).
     pub path: PathBuf,
@@ -339,6 +339,25 @@ impl Outbox {
         );
         self.shared.cache.put_read(id, Arc::clone(&read), as_of);
         Ok(read)
+    }
+
+    /// Keeps a configuration that is applied now, and returns its key, which notifications that it routes name
+    /// ([`Routed::configuration`]). `texts` is JSON. One that ran last, too, keeps its key.
+    ///
+    /// # Errors
+    ///
+    /// [`OutboxError`]: not kept.
+    pub async fn configured(
+        &self,
+        hash: String,
+        texts: String,
+        applied_by: String,
+        now: Timestamp,
+    ) -> Result<i64, OutboxError> {
+        self.shared
+            .store
+            .write(move |ledger| ledger.configured(&hash, &texts, &applied_by, now))
+            .await
     }
 
     /// Notes a trouble of the daemon itself, for the operators.

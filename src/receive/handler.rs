@@ -22,11 +22,19 @@ const UNKNOWN_SHOPS_AN_HOUR: usize = 100;
 /// Answers held back for a named shop, of all companies; more are given at once. A quarter of the calls in work.
 const WAITING: usize = 256;
 
+/// What a notification is verified and routed by.
+#[derive(Debug)]
+struct Rules {
+    keyring: Keyring,
+    /// The key in the store of the configuration that they come from; 0: not known.
+    configuration: i64,
+}
+
 /// Takes notifications in: verifies, routes and stores them, and remembers what it refused.
 #[derive(Debug)]
 pub struct Intake {
-    /// Swapped as a whole when the configuration is reloaded; a request keeps the one that it began with.
-    keyring: RwLock<Arc<Keyring>>,
+    /// Swapped as a whole when the configuration is reloaded; a request keeps those that it began with.
+    rules: RwLock<Arc<Rules>>,
     outbox: Outbox,
     clock: Arc<dyn Clock>,
     refusals: Refusals,
@@ -40,7 +48,10 @@ impl Intake {
     /// Stores what these keys verify in this outbox.
     pub fn new(keyring: Keyring, outbox: Outbox, clock: Arc<dyn Clock>) -> Self {
         Self {
-            keyring: RwLock::new(Arc::new(keyring)),
+            rules: RwLock::new(Arc::new(Rules {
+                keyring,
+                configuration: 0,
+            })),
             outbox,
             clock,
             refusals: Refusals::default(),
@@ -50,9 +61,10 @@ impl Intake {
         }
     }
 
-    /// Verifies and routes by these keys and their circles from now on.
-    pub fn replace_keyring(&self, keyring: Keyring) {
-        *self.keyring.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keyring);
+    /// Verifies and routes by these keys and their circles from now on; `configuration` is where they come from.
+    pub fn replace_rules(&self, keyring: Keyring, configuration: i64) {
+        let rules = Rules { keyring, configuration };
+        *self.rules.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(rules);
     }
 
     /// The last refusals, newest first.
@@ -76,8 +88,8 @@ impl Intake {
 
     /// Answers only once the notification is on disk, or never will be by this call.
     pub(super) async fn take(self: Arc<Self>, arrived: Arrived) -> Result<Kept, ReceiveError> {
-        let keyring = Arc::clone(&self.keyring.read().unwrap_or_else(PoisonError::into_inner));
-        let verified = match keyring.verify(arrived.body.clone()) {
+        let rules = Arc::clone(&self.rules.read().unwrap_or_else(PoisonError::into_inner));
+        let verified = match rules.keyring.verify(arrived.body.clone()) {
             Ok(verified) => verified,
             Err(why) => {
                 self.report_unknown_shop(&why);
@@ -87,12 +99,15 @@ impl Intake {
             }
         };
         let received_at = self.clock.now();
-        let routed = route::route(
-            &verified,
-            NotificationId::new(received_at),
-            received_at,
-            arrived.headers,
-        );
+        let routed = Routed {
+            configuration: rules.configuration,
+            ..route::route(
+                &verified,
+                NotificationId::new(received_at),
+                received_at,
+                arrived.headers,
+            )
+        };
         let patience = verified
             .circle()
             .legal_entity

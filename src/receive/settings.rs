@@ -6,7 +6,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 /// `[receiver]`: where and how the gateway is listened to.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
     pub listen: SocketAddr,
     /// Certificate chain and key, PEM; `None` behind a proxy that ends TLS.
@@ -30,7 +30,7 @@ pub struct Settings {
 }
 
 /// PEM files of the receiver's own TLS.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct TlsFiles {
     pub certificate: PathBuf,
     pub key: PathBuf,

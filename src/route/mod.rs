@@ -105,6 +105,8 @@ pub struct Routed {
     pub destinations: Vec<DestinationKey>,
     /// Shops whose gateway-format URL does not get it, for it carries an order or a charge.
     pub withheld: Vec<ShopId>,
+    /// Key in the store of the configuration that it was routed by; 0: not known.
+    pub configuration: i64,
     /// The received header lines, `name: value`, one a line.
     pub headers: String,
     pub body: Bytes,
@@ -192,6 +194,7 @@ pub fn route(verified: &VerifiedNotification, id: NotificationId, received_at: T
         lane: lane(&plan.happening, id),
         charge: plan.happening.charge,
         withheld: plan.destinations.withheld.clone(),
+        configuration: 0,
         destinations: plan.destinations.into_keys(),
         token: plan.happening.token,
         transaction,

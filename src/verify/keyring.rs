@@ -10,7 +10,7 @@ use super::signed::Signed;
 use crate::domain::{Circle, Format, Mode, Secret, ShopId};
 
 /// What the gateway signs with for one shop in one mode.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct ShopKeys {
     pub shop: ShopId,
     /// Where a notification signed with these keys may go.

@@ -8,7 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use ipn_router::alert::{Alert, Destination, MailSecurity, MailSettings, Mailer, Recipients, SendError, Settings};
+use ipn_router::alert::{
+    Alert, Destination, MailSecurity, MailSettings, Mailer, Recipients, Rules, SendError, Settings,
+};
 use ipn_router::domain::{
     Answer, Attempted, Cause, Clock, DestinationKey, Format, Incident, Kind, Lane, Mode, NotificationId, Outcome,
     Rendition, Secret, TestClock, Trouble,
@@ -370,7 +372,8 @@ impl Story {
         };
         let destinations = HashMap::from([(self.key.clone(), destination)]);
         let clock = Arc::new(self.clock.clone());
-        let alert = Alert::new(self.outbox.clone(), clock, self.settings.clone(), destinations).unwrap();
+        let rules = Rules::new(self.settings.clone(), destinations).unwrap();
+        let alert = Alert::new(self.outbox.clone(), clock, rules);
         let (stop, stopped) = oneshot::channel::<()>();
         let task = tokio::spawn(alert.run(async move {
             stopped.await.ok();
@@ -421,6 +424,7 @@ impl Story {
             charge: false,
             destinations: vec![self.key.clone()],
             withheld: Vec::new(),
+            configuration: 0,
             headers: String::new(),
             body: Bytes::from_static(b"vads_site_id=12345678"),
         };

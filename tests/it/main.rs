@@ -11,6 +11,7 @@ mod init;
 mod outbox;
 mod outside;
 mod receive;
+mod reload;
 mod restart;
 mod rude;
 mod schema;

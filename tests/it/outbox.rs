@@ -101,6 +101,7 @@ fn notification(name: &str, token: &str) -> Routed {
         charge: false,
         destinations: vec![paris()],
         withheld: Vec::new(),
+        configuration: 0,
         headers: "content-type: application/x-www-form-urlencoded\n".to_owned(),
         body: format!("vads_identifier={token}").into(),
     }

@@ -600,7 +600,7 @@ async fn replaced_keys_count_from_the_next_request() {
     assert_eq!(exchange(&mut stream, &body).await.status, 403);
     receiver
         .intake
-        .replace_keyring(Keyring::new(vec![shop_keys(SHOP, Mode::Test, true, "new-key")]));
+        .replace_rules(Keyring::new(vec![shop_keys(SHOP, Mode::Test, true, "new-key")]), 0);
     assert_eq!(exchange(&mut stream, &body).await.status, 200);
 }
 
@@ -700,7 +700,7 @@ async fn every_vector_gets_the_status_that_it_expects_and_only_then_is_stored() 
                 keys
             })
         });
-        receiver.intake.replace_keyring(Keyring::new(shops.collect()));
+        receiver.intake.replace_rules(Keyring::new(shops.collect()), 0);
         let answer = receiver.post(body).await;
         assert_eq!(
             u64::from(answer.status),

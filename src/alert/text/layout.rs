@@ -94,13 +94,18 @@ impl Page {
     }
 }
 
-/// `[MODE] COMPANY, SHOP: state`; names are shortened so that the state always fits.
+/// `[MODE] COMPANY, SHOP: state`; names are shortened so that the state always fits. Without a mode: of both, or none.
 pub(super) fn subject(mode: &str, names: &[&str], state: &str) -> String {
+    let mode = if mode.is_empty() {
+        String::new()
+    } else {
+        format!("[{mode}] ")
+    };
     let state = one_line(state);
-    let fixed = width(mode) + width(&state) + "[] : ".len() + ", ".len() * names.len().saturating_sub(1);
+    let fixed = width(&mode) + width(&state) + ": ".len() + ", ".len() * names.len().saturating_sub(1);
     let each = SUBJECT.saturating_sub(fixed) / names.len().max(1);
     let names: Vec<_> = names.iter().map(|name| shortened(&one_line(name), each)).collect();
-    shortened(&format!("[{mode}] {}: {state}", names.join(", ")), SUBJECT)
+    shortened(&format!("{mode}{}: {state}", names.join(", ")), SUBJECT)
 }
 
 /// The text, or its start with an ellipsis.

@@ -15,7 +15,7 @@ use url::Url;
 use self::layout::{Page, subject};
 use self::words::{at, count, lasting};
 use super::step::Step;
-use crate::domain::{DestinationKey, Incident, Kind, NotificationId, Symptom, shown_token};
+use crate::domain::{DestinationKey, Incident, Kind, NotificationId, Symptom, shown_token, shown_url};
 use crate::outbox::{Waiting, WaitingNotification};
 
 pub(super) use trouble::trouble_email;
@@ -279,13 +279,6 @@ fn listed(notification: &WaitingNotification) -> (String, NotificationId) {
         .map_or_else(String::new, |token| format!(", token {}", shown_token(token)));
     let first = format!("{}, {}{token}", at(notification.received_at), notification.kind);
     (first, notification.id)
-}
-
-/// The URL without what may be secret in it: query, fragment, user and password.
-fn shown_url(url: &Url) -> String {
-    let (origin, path) = (url.origin().ascii_serialization(), url.path());
-    let query = if url.query().is_some() { "?…" } else { "" };
-    format!("{origin}{path}{query}")
 }
 
 /// A command that shows whether the host answers; only of characters that no shell reads in its own way.

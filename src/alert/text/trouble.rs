@@ -22,6 +22,10 @@ pub(in crate::alert) fn trouble_email(rows: &[&TroubleRow]) -> Email {
             quarantined(&mut page);
             format!("{} quarantined", notifications())
         }
+        Some(Trouble::ReloadRefused { .. }) => {
+            reload_refused(&mut page, rows);
+            "the changed configuration is not applied".to_owned()
+        }
         Some(Trouble::UnknownShop { .. }) | None => {
             unknown_shop(&mut page, rows);
             let shops = number_of(unknown_shops(rows).len(), "unknown shop", "unknown shops");
@@ -29,7 +33,11 @@ pub(in crate::alert) fn trouble_email(rows: &[&TroubleRow]) -> Email {
         }
     };
     the_notifications(&mut page, rows);
-    let mut modes: Vec<&str> = rows.iter().map(|row| mode(&row.trouble).word()).collect();
+    let mut modes: Vec<&str> = rows
+        .iter()
+        .filter_map(|row| mode(&row.trouble))
+        .map(Mode::word)
+        .collect();
     modes.sort_unstable();
     modes.dedup();
     Email {
@@ -42,10 +50,48 @@ fn number_of(number: usize, one: &str, more: &str) -> String {
     count(u64::try_from(number).unwrap_or(u64::MAX), one, more)
 }
 
-fn mode(trouble: &Trouble) -> Mode {
+fn mode(trouble: &Trouble) -> Option<Mode> {
     match trouble {
-        Trouble::Parked { mode, .. } | Trouble::Quarantined { mode, .. } | Trouble::UnknownShop { mode, .. } => *mode,
+        Trouble::Parked { mode, .. } | Trouble::Quarantined { mode, .. } | Trouble::UnknownShop { mode, .. } => {
+            Some(*mode)
+        }
+        Trouble::ReloadRefused { .. } => None,
     }
+}
+
+fn reload_refused(page: &mut Page, rows: &[&TroubleRow]) {
+    page.heading("What happened");
+    page.paragraph("The configuration was to be read again, and cannot be used as it is written now.");
+    if let Some(TroubleRow {
+        at: when,
+        trouble: Trouble::ReloadRefused { by, why },
+        ..
+    }) = rows.last()
+    {
+        page.fact("At", &at(*when));
+        page.fact("Asked by", by);
+        for problem in why.iter().take(LISTED) {
+            page.quote(problem);
+        }
+        if why.len() > LISTED {
+            page.paragraph(&format!("And {} more.", why.len() - LISTED));
+        }
+    }
+    page.heading("What it means");
+    page.paragraph(
+        "The configuration before it runs on, unchanged: nothing is lost, and nothing that was meant to change has \
+         changed.",
+    );
+    page.heading("What happens next by itself");
+    page.paragraph(
+        "Nothing. At the next restart the router would not start with this file. You are told of more at most once an \
+         hour.",
+    );
+    page.heading("What you can do now");
+    page.step(1, "See everything that is wrong, with what to write instead; mend it:");
+    page.command("ipn-router check");
+    page.step(2, "Have it read again (with --confirm, if you mean what is dangerous):");
+    page.command("ipn-router reload");
 }
 
 fn parked(page: &mut Page) {
@@ -142,7 +188,7 @@ fn unknown_shops<'a>(rows: &[&'a TroubleRow]) -> BTreeSet<(&'a str, Format, Mode
         Trouble::UnknownShop { site_id, format, mode } => {
             Some((site_id.as_deref().unwrap_or("no shop id"), *format, *mode))
         }
-        Trouble::Parked { .. } | Trouble::Quarantined { .. } => None,
+        Trouble::Parked { .. } | Trouble::Quarantined { .. } | Trouble::ReloadRefused { .. } => None,
     };
     rows.iter().filter_map(shop).collect()
 }
@@ -173,6 +219,6 @@ fn stored(trouble: &Trouble) -> Option<(NotificationId, ShopId, Mode)> {
             shop,
             mode,
         } => Some((*notification, *shop, *mode)),
-        Trouble::UnknownShop { .. } => None,
+        Trouble::ReloadRefused { .. } | Trouble::UnknownShop { .. } => None,
     }
 }

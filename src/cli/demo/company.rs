@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::anyhow;
 
-use crate::config::{self, Config, File, FoundSecret, Outside, SecretSource};
+use crate::config::{self, File, FoundSecret, Loaded, Outside, SecretSource};
 use crate::domain::ShopId;
 
 /// A shop of the demo, named by its city.
@@ -148,13 +148,13 @@ rest_url = "http://{nice}/rest"
 }
 
 /// Reads it as the daemon would.
-pub(super) fn configuration(toml: String) -> anyhow::Result<Config> {
+pub(super) fn configuration(toml: String) -> anyhow::Result<Loaded> {
     let file = File {
         path: "demo.toml".into(),
         bytes: toml.into(),
     };
     match config::parse(file, &Credentials) {
-        Ok(loaded) => Ok(loaded.config),
+        Ok(loaded) => Ok(loaded),
         Err(diagnostics) => {
             let lines: Vec<_> = diagnostics.iter().map(config::Diagnostic::to_line).collect();
             Err(anyhow!("the demo's configuration has mistakes:\n{}", lines.join("\n")))

@@ -89,7 +89,8 @@ async fn show(options: &Options, folder: &Folder) -> anyhow::Result<bool> {
         lyon: shops[1].local_addr()?,
         nice: shops[2].local_addr()?,
     };
-    let config = company::configuration(company::toml(&addresses, &folder.0))?;
+    let loaded = company::configuration(company::toml(&addresses, &folder.0))?;
+    let config = loaded.config.clone();
 
     let (seen, receiver) = mpsc::unbounded_channel();
     let servers = City::ALL.map(|city| Arc::new(server(city, &config, &seen)));
@@ -101,7 +102,9 @@ async fn show(options: &Options, folder: &Folder) -> anyhow::Result<bool> {
     let url = format!("http://{}{}", addresses.router, config.receiver.path).parse()?;
     let mut world = world(&config, url, servers, receiver, Arc::clone(&clock))?;
 
-    let app = tokio::task::spawn_blocking(move || App::build(config, &clock)).await??;
+    // There is no such file: nobody reloads a demo.
+    let path = PathBuf::from("demo.toml");
+    let app = tokio::task::spawn_blocking(move || App::build(path, loaded, &clock)).await??;
     let (stop, stopped) = oneshot::channel::<()>();
     let running = app.run(router, async {
         stopped.await.ok();

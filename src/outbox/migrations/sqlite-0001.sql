@@ -15,6 +15,7 @@ CREATE TABLE notifications(
   resend_of INTEGER,                -- the notification that a manual resend repeats
   lane INTEGER NOT NULL,
   headers TEXT NOT NULL,
+  configuration INTEGER NOT NULL DEFAULT 0, -- that routed it; 0: not known
   has_body INTEGER NOT NULL DEFAULT 1, -- 0: deleted after `keep_bodies`
   body BLOB NOT NULL
 ) STRICT;
@@ -138,3 +139,12 @@ CREATE TABLE verbs(
   result TEXT                       -- JSON
 ) STRICT;
 CREATE INDEX verbs_waiting ON verbs(quick DESC, id) WHERE done_at IS NULL;
+
+-- Every configuration that was applied, secrets masked.
+CREATE TABLE configurations(
+  id INTEGER PRIMARY KEY,
+  at INTEGER NOT NULL,
+  applied_by TEXT NOT NULL,
+  hash TEXT NOT NULL,
+  texts TEXT NOT NULL               -- JSON: each file with its text
+) STRICT;

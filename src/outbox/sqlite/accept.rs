@@ -199,8 +199,8 @@ impl Ledger {
         self.connection
             .prepare_cached(
                 "INSERT INTO notifications(id, uuid, received_at, legal_entity, shop, mode, format, kind, standing,
-                   token, transaction_uuid, event, resend_of, lane, headers, body)
-                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                   token, transaction_uuid, event, resend_of, lane, headers, configuration, body)
+                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             )?
             .execute(rusqlite::params![
                 id,
@@ -218,6 +218,7 @@ impl Ledger {
                 resend_of.map(|first| first.key),
                 routed.lane.0,
                 routed.headers,
+                routed.configuration,
                 &routed.body[..],
             ])?;
         Ok(resend_of.and_then(|first| first.id))

@@ -175,6 +175,7 @@ mod tests {
                 Vec::new()
             },
             withheld: Vec::new(),
+            configuration: 0,
             headers: "user-agent: gateway".into(),
             body: Bytes::from_static(b"vads_site_id=12345678"),
         }

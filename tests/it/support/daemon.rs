@@ -1,4 +1,5 @@
 use std::fs::{self, File};
+use std::os::unix::fs::symlink;
 use std::process::{ExitStatus, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -37,6 +38,30 @@ impl TestDaemon {
         };
         daemon.start_again().await;
         daemon
+    }
+
+    /// Starts it with its configuration behind a link to a folder.
+    pub(crate) async fn start_behind_links(toml: &str) -> Self {
+        let home = Home::new();
+        let port = Port::reserve();
+        let file = home.configure(port.address(), "outbox.db", toml);
+        fs::create_dir(home.path("..1")).unwrap();
+        fs::rename(&file, home.path("..1").join("ipn-router.toml")).unwrap();
+        symlink("..1", home.path("..data")).unwrap();
+        symlink("..data/ipn-router.toml", &file).unwrap();
+        let mut daemon = Self {
+            home,
+            port,
+            wrapper: Vec::new(),
+            child: None,
+        };
+        daemon.start_again().await;
+        daemon
+    }
+
+    /// Writes another configuration; nobody reads it yet.
+    pub(crate) fn rewrite(&self, toml: &str) {
+        self.home.configure(self.port.address(), "outbox.db", toml);
     }
 
     /// From the next start on it runs as it is.

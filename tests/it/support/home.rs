@@ -30,11 +30,12 @@ impl Home {
         self.folder.path().join(name)
     }
 
-    /// Writes the configuration: where it listens and stores, and `toml`.
+    /// Writes the configuration: where it listens and stores, and `toml`, which may begin with keys of the top level.
     pub(crate) fn configure(&self, listen: SocketAddr, store: &str, toml: &str) -> PathBuf {
         let path = self.path("ipn-router.toml");
         let head = format!("[receiver]\nlisten = \"{listen}\"\n[store]\nurl = \"sqlite:{store}\"\n");
-        fs::write(&path, head + toml).unwrap();
+        let (top, rest) = toml.split_at(toml.find('[').unwrap_or(0));
+        fs::write(&path, format!("{top}{head}{rest}")).unwrap();
         path
     }
 

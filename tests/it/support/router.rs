@@ -1,9 +1,11 @@
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
+use ipn_router::admin::{Reload, VerdictKind, Who};
 use ipn_router::app::{App, Control};
-use ipn_router::config::{self, Config};
+use ipn_router::config::{self, Loaded};
 use ipn_router::domain::{Clock, SystemClock, Verb};
 use ipn_router::outbox::VerbResult;
 use tokio::net::TcpListener;
@@ -30,7 +32,8 @@ impl TestRouter {
 
     /// Starts where another one has lived.
     pub(crate) async fn start_at(home: Home, toml: &str) -> Self {
-        let config = load(&home, toml);
+        let path = home.configure(([127, 0, 0, 1], 0).into(), "outbox.db", toml);
+        let loaded = load(&path);
         let (tell_address, address) = oneshot::channel();
         let (stop, stopped) = oneshot::channel::<()>();
         let (life, mut death) = oneshot::channel::<()>();
@@ -41,9 +44,9 @@ impl TestRouter {
                 .build()
                 .unwrap();
             runtime.block_on(async {
-                let listener = TcpListener::bind(config.receiver.listen).await.unwrap();
+                let listener = TcpListener::bind(loaded.config.receiver.listen).await.unwrap();
                 let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-                let app = App::build(config, &clock).unwrap();
+                let app = App::build(path, loaded, &clock).unwrap();
                 let started = (listener.local_addr().unwrap(), app.control());
                 tell_address
                     .send(started)
@@ -70,9 +73,16 @@ impl TestRouter {
         self.control.ask_for(verb, "a test").await.unwrap()
     }
 
-    /// Lets it go on by another configuration.
+    /// Lets it go on by another configuration, whatever it does to what waits.
     pub(crate) async fn apply(&self, toml: &str) {
-        self.control.apply(load(self.home(), toml)).await.unwrap();
+        self.home().configure(([127, 0, 0, 1], 0).into(), "outbox.db", toml);
+        let confirm = true;
+        let wish = Reload {
+            confirm,
+            ..Reload::default()
+        };
+        let verdict = self.control.reload(wish, Who::Signal).await.unwrap();
+        assert_eq!(verdict.verdict, VerdictKind::Applied, "{verdict:#?}");
     }
 
     pub(crate) fn gateway(&self) -> Gateway {
@@ -122,13 +132,9 @@ impl Drop for TestRouter {
     }
 }
 
-fn load(home: &Home, toml: &str) -> Config {
-    let path = home.configure(([127, 0, 0, 1], 0).into(), "outbox.db", toml);
-    match config::load(&path) {
-        Ok(loaded) => loaded.config,
-        Err(diagnostics) => {
-            let lines: Vec<_> = diagnostics.iter().map(config::Diagnostic::to_line).collect();
-            panic!("{lines:#?}");
-        }
-    }
+fn load(path: &Path) -> Loaded {
+    config::load(path).unwrap_or_else(|diagnostics| {
+        let lines: Vec<_> = diagnostics.iter().map(config::Diagnostic::to_line).collect();
+        panic!("{lines:#?}");
+    })
 }

@@ -1,0 +1,235 @@
+//! Another configuration, while the daemon runs: all of it or nothing, and whoever asks gets the verdict.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use tokio::sync::watch;
+
+use super::Control;
+use crate::admin::{Problem, Reload, Told, Verdict, VerdictKind, Who};
+use crate::config::{self, Change, Config, Diagnostic, Loaded, Text};
+use crate::domain::Trouble;
+use crate::outbox::{Outbox, OutboxError};
+use crate::verify::Keyring;
+
+/// Applies configurations, one after the other.
+pub(super) struct Reloader {
+    /// The main file.
+    path: PathBuf,
+    running: Config,
+    hash: String,
+    control: Control,
+    outbox: Outbox,
+    files: watch::Sender<BTreeSet<PathBuf>>,
+    /// Why the files were refused when they were last looked at because one had changed.
+    refused: Option<Vec<String>>,
+}
+
+impl Reloader {
+    /// Starts from what runs; `files` learns which files it comes from.
+    pub(super) fn new(
+        path: PathBuf,
+        running: Config,
+        hash: String,
+        control: Control,
+        outbox: Outbox,
+        files: watch::Sender<BTreeSet<PathBuf>>,
+    ) -> Self {
+        Self {
+            path,
+            running,
+            hash,
+            control,
+            outbox,
+            files,
+            refused: None,
+        }
+    }
+
+    /// Notes the configuration that the daemon starts with.
+    pub(super) async fn begin(&mut self, texts: &[Text]) {
+        match self.note(self.hash.clone(), texts, "start").await {
+            Ok(configuration) => {
+                let keyring = Keyring::new(self.running.keys.clone());
+                self.control.intake.replace_rules(keyring, configuration);
+            }
+            // Then the notifications do not say which one routed them.
+            Err(error) => tracing::error!(error, "cannot note the configuration: {error}"),
+        }
+    }
+
+    /// Reads the files again, and applies them if nothing speaks against it. What is refused changes nothing.
+    pub(super) async fn reload(&mut self, wish: &Reload, who: &Who) -> Verdict {
+        let verdict = self.decide(wish, who).await;
+        if matches!(verdict.verdict, VerdictKind::Applied | VerdictKind::Unchanged) {
+            self.refused = None;
+        }
+        let (hash, changes) = (&verdict.running, verdict.changes.len());
+        match verdict.verdict {
+            VerdictKind::Applied => {
+                tracing::info!(configuration = hash, changes, "{who}: configuration {hash} is applied");
+                for change in &verdict.changes {
+                    tracing::info!(configuration = hash, "changed: {}", change.what);
+                }
+            }
+            VerdictKind::NeedsConfirmation | VerdictKind::Refused if !wish.dry_run => self.report(&verdict, who).await,
+            VerdictKind::Unchanged if *who == Who::Watch => {}
+            VerdictKind::Unchanged => tracing::info!(configuration = hash, "{who}: nothing has changed"),
+            VerdictKind::NeedsConfirmation | VerdictKind::Refused | VerdictKind::WouldApply => {}
+        }
+        verdict
+    }
+
+    async fn decide(&mut self, wish: &Reload, who: &Who) -> Verdict {
+        let path = match &wish.instead {
+            // Whoever may ask may not have every file read for him.
+            Some(file) if wish.dry_run && is_beside(file, &self.path) => file.clone(),
+            Some(_) => return self.verdict(VerdictKind::Refused, Vec::new(), vec![NOT_BESIDE.to_owned().into()]),
+            None => self.path.clone(),
+        };
+        let read = tokio::task::spawn_blocking(move || config::load_and_list(&path)).await;
+        let Ok((loaded, files)) = read else {
+            return self.verdict(
+                VerdictKind::Refused,
+                Vec::new(),
+                vec!["reading it has failed".to_owned().into()],
+            );
+        };
+        if wish.instead.is_none() {
+            self.files.send_replace(files);
+        }
+        let loaded = match loaded {
+            Ok(loaded) => loaded,
+            Err(errors) => return self.verdict(VerdictKind::Refused, Vec::new(), problems(&errors)),
+        };
+        let problems = problems(&loaded.diagnostics);
+        let changes = config::changes(&self.running, &loaded.config);
+        let told = match self.told(&changes).await {
+            Ok(told) => told,
+            // Without knowing what waits nobody can say what is dangerous.
+            Err(error) => {
+                return self.verdict(
+                    VerdictKind::Refused,
+                    Vec::new(),
+                    vec![format!("the store: {error}").into()],
+                );
+            }
+        };
+        let dangerous = told.iter().any(|change| change.danger.is_some());
+        if changes.is_empty() {
+            return self.verdict(VerdictKind::Unchanged, told, problems);
+        }
+        // Nobody is there to confirm what a file that was changed says.
+        if dangerous && (!wish.confirm || *who == Who::Watch) {
+            return self.verdict(VerdictKind::NeedsConfirmation, told, problems);
+        }
+        if wish.dry_run {
+            return self.verdict(VerdictKind::WouldApply, told, problems);
+        }
+        match self.apply(loaded, who).await {
+            Ok(()) => self.verdict(VerdictKind::Applied, told, problems),
+            Err(why) => self.verdict(VerdictKind::Refused, told, vec![why.into()]),
+        }
+    }
+
+    async fn apply(&mut self, loaded: Loaded, who: &Who) -> Result<(), String> {
+        let hash = loaded.hash();
+        let configuration = self.note(hash.clone(), &loaded.texts, &who.to_string()).await?;
+        self.control
+            .apply(loaded.config.clone(), configuration)
+            .await
+            .map_err(|error| with_causes(&error))?;
+        self.running = loaded.config;
+        self.hash = hash;
+        Ok(())
+    }
+
+    /// Keeps the configuration, so that notifications can name it.
+    async fn note(&self, hash: String, texts: &[Text], by: &str) -> Result<i64, String> {
+        let texts = serde_json::to_string(texts).map_err(|error| error.to_string())?;
+        let now = self.control.clock.now();
+        let noted = self.outbox.configured(hash, texts, by.to_owned(), now).await;
+        noted.map_err(|error| format!("the store: {error}"))
+    }
+
+    async fn told(&self, changes: &[Change]) -> Result<Vec<Told>, OutboxError> {
+        let mut told = Vec::new();
+        for change in changes {
+            let waiting = match change {
+                Change::Destination(key, _) => self.outbox.waiting(key, 0).await?.count,
+                _ => 0,
+            };
+            told.push(Told {
+                what: change.to_string(),
+                effect: change.effect(waiting),
+                danger: change.danger(waiting),
+            });
+        }
+        Ok(told)
+    }
+
+    /// Who changed the file may not be who hears of the log: the operators are told by e-mail.
+    async fn report(&mut self, verdict: &Verdict, who: &Who) {
+        let why: Vec<String> = match verdict.verdict {
+            VerdictKind::NeedsConfirmation => verdict
+                .changes
+                .iter()
+                .filter_map(|change| change.danger.clone())
+                .collect(),
+            _ => verdict.problems.iter().map(|problem| problem.line.clone()).collect(),
+        };
+        // A folder that is watched holds other files too: each of their changes would tell the same again.
+        if *who == Who::Watch && self.refused.replace(why.clone()) == Some(why.clone()) {
+            return;
+        }
+        tracing::error!(
+            configuration = verdict.running,
+            "{who}: the changed configuration is not applied, the one before runs on: {}",
+            why.join("; ")
+        );
+        let trouble = Trouble::ReloadRefused {
+            by: who.to_string(),
+            why,
+        };
+        if let Err(error) = self.outbox.report(trouble, self.control.clock.now()).await {
+            tracing::error!(%error, "cannot tell the operators: {error}");
+        }
+    }
+
+    fn verdict(&self, verdict: VerdictKind, changes: Vec<Told>, problems: Vec<Problem>) -> Verdict {
+        Verdict {
+            verdict,
+            running: self.hash.clone(),
+            changes,
+            problems,
+        }
+    }
+}
+
+const NOT_BESIDE: &str = "another file is looked at only beside the configuration's own, and is never applied";
+
+fn is_beside(file: &Path, other: &Path) -> bool {
+    let folder = |path: &Path| fs::canonicalize(path).ok()?.parent().map(Path::to_owned);
+    let (one, two) = (folder(file), folder(other));
+    one.is_some() && one == two
+}
+
+fn problems(diagnostics: &[Diagnostic]) -> Vec<Problem> {
+    let problem = |diagnostic: &Diagnostic| Problem {
+        line: diagnostic.to_line(),
+        text: diagnostic.to_text(false),
+    };
+    diagnostics.iter().map(problem).collect()
+}
+
+/// The error and what lies behind it, on one line.
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(behind) = source {
+        text = format!("{text}: {behind}");
+        source = behind.source();
+    }
+    text
+}
