@@ -239,8 +239,8 @@ impl Situation<'_> {
         }
         if words::may_be_ours(last.symptom) {
             advice.push((
-                "After a change of the configuration, check it before you restart the router:".into(),
-                Some("ipn-router check".into()),
+                "After a change of the configuration, check it, and have the router read it again:".into(),
+                Some("ipn-router check && ipn-router reload".into()),
             ));
         }
         advice

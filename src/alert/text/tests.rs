@@ -177,6 +177,16 @@ fn emails() -> Vec<(&'static str, Email)> {
             },
         )
     });
+    let not_applied = [trouble(
+        0,
+        Trouble::ReloadRefused {
+            by: "user 0".into(),
+            why: vec![
+                "/etc/ipn-router/ipn-router.toml:41:13: error[E015]: this is no URL; write https://…".into(),
+                "/etc/ipn-router/companies.d/other.toml:7:17: error[E040]: shop 45678901 belongs to no company".into(),
+            ],
+        },
+    )];
     let quarantined = [trouble(
         0,
         Trouble::Quarantined {
@@ -210,6 +220,10 @@ fn emails() -> Vec<(&'static str, Email)> {
         (
             "trouble-quarantined",
             trouble_email(&quarantined.iter().collect::<Vec<_>>()),
+        ),
+        (
+            "trouble-reload-refused",
+            trouble_email(&not_applied.iter().collect::<Vec<_>>()),
         ),
         (
             "trouble-unknown-shop",

@@ -110,9 +110,9 @@ fn parked(page: &mut Page) {
     page.heading("What you can do now");
     page.step(
         1,
-        "Enable the company, or give its shops the URLs that they lack; check it, and restart the router:",
+        "Enable the company, or give its shops the URLs that they lack; check it, and have the router read it again:",
     );
-    page.command("ipn-router check");
+    page.command("ipn-router check && ipn-router reload");
     page.step(
         2,
         &format!("Have the gateway send again what no shop had a URL for: {SEND_AGAIN}."),
@@ -168,9 +168,9 @@ fn unknown_shop(page: &mut Page, rows: &[&TroubleRow]) {
     page.step(
         1,
         "If the shop is yours, add its key from the Back Office (Settings > Shop > Keys), `form_key` for form, \
-         `rest_password` for rest; check it, and restart the router:",
+         `rest_password` for rest; check it, and have the router read it again:",
     );
-    page.command("ipn-router check");
+    page.command("ipn-router check && ipn-router reload");
     page.step(
         2,
         &format!("Have the gateway send again what was refused: {SEND_AGAIN}."),

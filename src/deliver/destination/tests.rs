@@ -168,6 +168,7 @@ fn routed(key: &DestinationKey) -> Routed {
         charge: false,
         destinations: vec![key.clone()],
         withheld: Vec::new(),
+        configuration: 0,
         headers: String::new(),
         body: "vads_site_id=12345678".into(),
     }
