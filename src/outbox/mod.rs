@@ -47,7 +47,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::sync::{Notify, Semaphore, oneshot, watch};
 
-use crate::domain::{Clock, DestinationKey, Incident, Lane, Trouble};
+use crate::domain::{Clock, DestinationKey, Expectation, Incident, Lane, LegalEntityId, Mode, Trouble};
 use crate::route::Routed;
 use cache::Cache;
 use room::Room;
@@ -372,6 +372,35 @@ impl Outbox {
             .await?;
         self.shared.alert_changed.notify_one();
         Ok(())
+    }
+
+    /// Reports of which companies nothing came for longer than expected ([`Trouble::Silence`]), each once until it is time
+    /// to say it again; returns when that will be for the next. From now on this is expected, and nothing else.
+    ///
+    /// That the gateway is heard again is reported by [`Outbox::accept`], with the notification.
+    ///
+    /// # Errors
+    ///
+    /// [`OutboxError`]: nothing was written.
+    pub async fn report_silence(
+        &self,
+        expected: Vec<Expectation>,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, OutboxError> {
+        self.shared
+            .store
+            .write(move |ledger| ledger.report_silence(&expected, now))
+            .await
+    }
+
+    /// When the gateway was last heard, to the second: for each company and mode, by a notification that verified, also
+    /// one seen before.
+    ///
+    /// # Errors
+    ///
+    /// [`OutboxError::Failed`] if the store cannot be read.
+    pub async fn last_heard(&self) -> Result<Vec<(LegalEntityId, Mode, Timestamp)>, OutboxError> {
+        self.shared.store.ask(sqlite::last_heard).await
     }
 
     /// Woken when there may be incidents, troubles or e-mails to look at.

@@ -5,6 +5,7 @@
 mod attempts;
 mod emails;
 mod first_attempt;
+mod heard;
 mod sqlite;
 mod verbs;
 

@@ -2,6 +2,7 @@
 //! anew.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use proptest::prelude::*;
 
@@ -117,9 +118,7 @@ fn write(destination: &DestinationKey, incident: &Incident, waiting: &Waiting, s
         url: Some(&url),
         incident,
         waiting,
-        gives_up_at: waiting
-            .oldest
-            .map(|oldest| oldest + std::time::Duration::from_secs(72 * 3_600)),
+        gives_up_at: waiting.oldest.map(|oldest| oldest + Duration::from_secs(72 * 3_600)),
         now: at_second(60),
     };
     incident_email(&situation, step)
@@ -187,6 +186,36 @@ fn emails() -> Vec<(&'static str, Email)> {
             ],
         },
     )];
+    let of = |name: &str, of_mode, after: i64, silence: bool| {
+        let (legal_entity, mode) = (name.parse().unwrap(), of_mode);
+        let silent_since = at_second(after - 7 * 86_400 - 3_600);
+        trouble(
+            after,
+            if silence {
+                Trouble::Silence {
+                    legal_entity,
+                    mode,
+                    since: silent_since,
+                    last_heard: (name != "globex").then_some(silent_since),
+                    expected_every: Duration::from_hours(7 * 24),
+                }
+            } else {
+                Trouble::HeardAgain {
+                    legal_entity,
+                    mode,
+                    silent_since,
+                }
+            },
+        )
+    };
+    let silent = [of("acme", mode, 0, true)];
+    let heard = [of("acme", mode, 0, false)];
+    let silent_and_heard = [
+        of("acme", mode, 0, true),
+        of("globex", Mode::Test, 1, true),
+        of("initech", mode, 2, true),
+        of("acme", mode, 600, false),
+    ];
     let quarantined = [trouble(
         0,
         Trouble::Quarantined {
@@ -220,6 +249,12 @@ fn emails() -> Vec<(&'static str, Email)> {
         (
             "trouble-quarantined",
             trouble_email(&quarantined.iter().collect::<Vec<_>>()),
+        ),
+        ("trouble-silence", trouble_email(&silent.iter().collect::<Vec<_>>())),
+        ("trouble-heard-again", trouble_email(&heard.iter().collect::<Vec<_>>())),
+        (
+            "trouble-silence-of-several",
+            trouble_email(&silent_and_heard.iter().collect::<Vec<_>>()),
         ),
         (
             "trouble-reload-refused",

@@ -2,12 +2,13 @@ use std::collections::BTreeSet;
 
 use super::Email;
 use super::layout::{Page, subject};
+use super::silence::silence;
 use super::words::{SEND_AGAIN, at, count};
 use crate::domain::{Format, Mode, NotificationId, ShopId, Trouble};
 use crate::outbox::TroubleRow;
 
 /// As many are named in an e-mail.
-const LISTED: usize = 10;
+pub(super) const LISTED: usize = 10;
 
 /// Returns the e-mail to the operators about troubles of one word ([`Trouble::word`]), oldest first.
 pub(in crate::alert) fn trouble_email(rows: &[&TroubleRow]) -> Email {
@@ -26,6 +27,7 @@ pub(in crate::alert) fn trouble_email(rows: &[&TroubleRow]) -> Email {
             reload_refused(&mut page, rows);
             "the changed configuration is not applied".to_owned()
         }
+        Some(Trouble::HeardAgain { .. } | Trouble::Silence { .. }) => silence(&mut page, rows),
         Some(Trouble::UnknownShop { .. }) | None => {
             unknown_shop(&mut page, rows);
             let shops = number_of(unknown_shops(rows).len(), "unknown shop", "unknown shops");
@@ -46,15 +48,17 @@ pub(in crate::alert) fn trouble_email(rows: &[&TroubleRow]) -> Email {
     }
 }
 
-fn number_of(number: usize, one: &str, more: &str) -> String {
+pub(super) fn number_of(number: usize, one: &str, more: &str) -> String {
     count(u64::try_from(number).unwrap_or(u64::MAX), one, more)
 }
 
 fn mode(trouble: &Trouble) -> Option<Mode> {
     match trouble {
-        Trouble::Parked { mode, .. } | Trouble::Quarantined { mode, .. } | Trouble::UnknownShop { mode, .. } => {
-            Some(*mode)
-        }
+        Trouble::HeardAgain { mode, .. }
+        | Trouble::Parked { mode, .. }
+        | Trouble::Quarantined { mode, .. }
+        | Trouble::Silence { mode, .. }
+        | Trouble::UnknownShop { mode, .. } => Some(*mode),
         Trouble::ReloadRefused { .. } => None,
     }
 }
@@ -188,7 +192,7 @@ fn unknown_shops<'a>(rows: &[&'a TroubleRow]) -> BTreeSet<(&'a str, Format, Mode
         Trouble::UnknownShop { site_id, format, mode } => {
             Some((site_id.as_deref().unwrap_or("no shop id"), *format, *mode))
         }
-        Trouble::Parked { .. } | Trouble::Quarantined { .. } | Trouble::ReloadRefused { .. } => None,
+        _ => None,
     };
     rows.iter().filter_map(shop).collect()
 }
@@ -219,6 +223,6 @@ fn stored(trouble: &Trouble) -> Option<(NotificationId, ShopId, Mode)> {
             shop,
             mode,
         } => Some((*notification, *shop, *mode)),
-        Trouble::ReloadRefused { .. } | Trouble::UnknownShop { .. } => None,
+        _ => None,
     }
 }

@@ -108,6 +108,16 @@ CREATE TABLE troubles(
 ) STRICT;
 CREATE INDEX troubles_untold ON troubles(id) WHERE told_at IS NULL;
 
+-- When the gateway was last heard, for each legal entity and mode: by a notification that verified, also one seen before.
+CREATE TABLE heard(
+  legal_entity TEXT NOT NULL,
+  mode TEXT NOT NULL,
+  at INTEGER,                       -- NULL: never
+  expected_since INTEGER,           -- since when `expect_every` holds for it; NULL: it does not
+  told_at INTEGER,                  -- when the operators were last told of the silence that lasts; NULL: none was told
+  PRIMARY KEY(legal_entity, mode)
+) WITHOUT ROWID, STRICT;
+
 CREATE TABLE emails(
   id INTEGER PRIMARY KEY,
   thread TEXT NOT NULL,             -- incident or trouble

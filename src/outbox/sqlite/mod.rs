@@ -4,6 +4,7 @@
 
 mod accept;
 mod checkpoint;
+mod heard;
 mod mail;
 mod open;
 mod read;
@@ -21,6 +22,7 @@ use rusqlite::Connection;
 use tokio::sync::{Notify, oneshot, watch};
 
 pub(super) use accept::Accept;
+pub(super) use heard::last_heard;
 pub(super) use mail::{due_emails, last_told, next_email, unseen_incidents, unseen_troubles};
 pub use open::OpenError;
 pub(super) use open::{MIGRATIONS, lock_path};

@@ -12,6 +12,7 @@ use tokio::sync::{Notify, watch};
 
 use super::accept::{Accept, Stored};
 use super::checkpoint::Checkpointer;
+use super::heard::{self, AllHeard};
 use crate::domain::DestinationKey;
 use crate::outbox::cache::Cache;
 use crate::outbox::{AttemptRecord, Inbox, News, OutboxError};
@@ -154,6 +155,7 @@ pub(crate) struct Ledger {
     pub(super) destinations: HashMap<DestinationKey, Destination>,
     /// By the destination's key in the store.
     pub(super) owners: HashMap<i64, Owner>,
+    pub(super) heard: AllHeard,
     pub(super) next_notification: i64,
     /// Woken when an incident has changed.
     pub(super) alert_changed: Arc<Notify>,
@@ -201,10 +203,12 @@ impl Ledger {
             connection.query_row("SELECT coalesce(max(id), 0) + 1 FROM notifications", [], |row| {
                 row.get(0)
             })?;
+        let heard = heard::all(&connection)?;
         Ok(Self {
             connection,
             destinations: HashMap::new(),
             owners: HashMap::new(),
+            heard,
             next_notification,
             alert_changed,
             cache,
@@ -224,9 +228,14 @@ impl Ledger {
             after.push(task(self)?);
         }
         for accept in &group.accepts {
+            if self.hear(&accept.routed)? {
+                let alert_changed = Arc::clone(&self.alert_changed);
+                after.push(Box::new(move || alert_changed.notify_one()));
+            }
             stored.push(self.accept(&accept.routed)?);
         }
         self.write_last()?;
+        self.write_heard()?;
         self.connection.execute_batch("COMMIT")?;
         Ok(Committed { after, stored })
     }
@@ -256,6 +265,7 @@ impl Ledger {
                 .query_row("SELECT coalesce(max(id), 0) + 1 FROM notifications", [], |row| {
                     row.get(0)
                 })?;
+        self.heard = heard::all(&self.connection)?;
         Ok(())
     }
 }
