@@ -3,6 +3,7 @@
 //! ```text
 //!   outbox: incidents ──▶ step::due ──▶ text ──▶ e-mail rows ──▶ mailer ──▶ mail server
 //!           troubles  ──▶ once an hour ─▶ text ──▶ (outbox)
+//!           heard     ──▶ domain::Hearing ──▶ troubles: the gateway is silent
 //! ```
 //!
 //! # Promises
@@ -84,12 +85,17 @@ impl Rules {
 
 /// Changes the rules while e-mails are written.
 #[derive(Clone, Debug)]
-pub struct Control(Arc<RwLock<Arc<Rules>>>);
+pub struct Control {
+    rules: Arc<RwLock<Arc<Rules>>>,
+    outbox: Outbox,
+}
 
 impl Control {
     /// From now on these count. An e-mail that was written already goes to whom it was written to.
     pub fn replace(&self, rules: Rules) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(rules);
+        *self.rules.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(rules);
+        // What is expected of the gateway counts from now on.
+        self.outbox.alert_changed().notify_one();
     }
 }
 
@@ -97,9 +103,12 @@ impl Alert {
     /// Will tell by these rules; nothing is sent before [`Alert::run`].
     pub fn new(outbox: Outbox, clock: Arc<dyn Clock>, rules: Rules) -> Self {
         Self {
+            control: Control {
+                rules: Arc::new(RwLock::new(Arc::new(rules))),
+                outbox: outbox.clone(),
+            },
             outbox,
             clock,
-            control: Control(Arc::new(RwLock::new(Arc::new(rules)))),
         }
     }
 
@@ -109,7 +118,7 @@ impl Alert {
     }
 
     fn rules(&self) -> Arc<Rules> {
-        Arc::clone(&self.control.0.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.control.rules.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Works until `stop`; an e-mail that is being sent then is finished.
@@ -134,10 +143,17 @@ impl Alert {
 
     /// Tells what is to be told, sends one e-mail, and returns when to come back; `None`: when woken.
     async fn turn(&self) -> Result<Option<Timestamp>, OutboxError> {
+        let silence = self.report_silence().await?;
         let incidents = self.tell_incidents().await?;
         let troubles = self.tell_troubles().await?;
         let emails = self.send_one().await?;
-        Ok([incidents, troubles, emails].into_iter().flatten().min())
+        Ok([silence, incidents, troubles, emails].into_iter().flatten().min())
+    }
+
+    /// Makes a trouble of every silence that has lasted for too long, and returns when the next one will have.
+    async fn report_silence(&self) -> Result<Option<Timestamp>, OutboxError> {
+        let expected = self.rules().settings.expected.clone();
+        self.outbox.report_silence(expected, self.clock.now()).await
     }
 
     fn until(&self, next: Option<Timestamp>) -> Duration {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use lettre::message::Mailbox;
 use url::Url;
 
-use crate::domain::{LegalEntityId, Secret, ShopId};
+use crate::domain::{Expectation, LegalEntityId, Secret, ShopId};
 
 /// Who is told of what, and how e-mail leaves.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -15,6 +15,8 @@ pub struct Settings {
     /// The daemon's own trouble.
     pub operators: Vec<Mailbox>,
     pub recipients: HashMap<LegalEntityId, Recipients>,
+    /// The operators are told when the gateway is silent for longer.
+    pub expected: Vec<Expectation>,
 }
 
 impl Settings {

@@ -10,7 +10,7 @@ use super::shops::{ModeTable, ShopTable};
 use super::written::{CircleTables, Written};
 use crate::alert::{self, Recipients};
 use crate::deliver::{self, Signing};
-use crate::domain::{Circle, DestinationKey, Format, LegalEntity, LegalEntityId, Member, Rendition};
+use crate::domain::{Circle, DestinationKey, Expectation, Format, LegalEntity, LegalEntityId, Member, Rendition};
 use crate::verify::{FormHash, ShopKeys};
 
 /// Builds the settings; what was written must be without error.
@@ -149,7 +149,24 @@ fn alert_settings(written: &Written) -> alert::Settings {
             .keys()
             .map(|id| (id.clone(), recipients(written, id)))
             .collect(),
+        expected: written
+            .legal_entities
+            .keys()
+            .filter_map(|id| expectation(written, id))
+            .collect(),
     }
+}
+
+/// Of a company that is switched off nothing is expected.
+fn expectation(written: &Written, id: &LegalEntityId) -> Option<Expectation> {
+    let legal_entity = &written.legal_entities[id];
+    let every = legal_entity.expect_every.clone().value()?;
+    let mode = written.heard_mode(id).filter(|_| legal_entity.enabled)?;
+    Some(Expectation {
+        legal_entity: id.clone(),
+        mode,
+        every,
+    })
 }
 
 fn recipients(written: &Written, id: &LegalEntityId) -> Recipients {

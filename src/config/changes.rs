@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::time::Duration;
 
 use url::Url;
 
@@ -29,6 +30,7 @@ pub enum Change {
 pub enum CompanyChange {
     Added,
     Addresses,
+    Expects,
     Removed,
     Renamed(String),
     Shares { now: Vec<String>, before: Vec<String> },
@@ -129,6 +131,7 @@ impl fmt::Display for CompanyChange {
         match self {
             Self::Added => f.write_str("new"),
             Self::Addresses => f.write_str("other addresses for failure e-mails"),
+            Self::Expects => f.write_str("another expect_every"),
             Self::Removed => f.write_str("removed; calls for its shops will be refused"),
             Self::Renamed(name) => write!(f, "now called \"{name}\""),
             Self::Shares { now, before } => {
@@ -216,6 +219,10 @@ fn companies(old: &Config, new: &Config, found: &mut Vec<Change>) {
                 }
                 if was.wait_for_named_shop != is.wait_for_named_shop {
                     add(CompanyChange::Waits);
+                }
+                // A company that is switched off has none.
+                if was.enabled == is.enabled && expect_every(old, id) != expect_every(new, id) {
+                    add(CompanyChange::Expects);
                 }
                 if old.alert.recipients.get(id) != new.alert.recipients.get(id) {
                     add(CompanyChange::Addresses);
@@ -377,6 +384,11 @@ fn is_switched_off(key: &DestinationKey, config: &Config) -> bool {
         })
 }
 
+fn expect_every(config: &Config, id: &LegalEntityId) -> Option<Duration> {
+    let mut expected = config.alert.expected.iter();
+    expected.find(|one| one.legal_entity == *id).map(|one| one.every)
+}
+
 fn learns(member: &Member) -> impl PartialEq {
     (
         member.learns_by_event,
@@ -489,6 +501,11 @@ mod tests {
                 "name = \"ACME SAS\"",
                 "name = \"ACME SAS\"\nshare = [\"token.updated\"]",
                 vec!["company acme: shares token.updated instead of token.*"],
+            ),
+            (
+                "name = \"ACME SAS\"",
+                "name = \"ACME SAS\"\nexpect_every = \"7d\"",
+                vec!["company acme: another expect_every"],
             ),
             (
                 "oncall@acme.example",

@@ -31,6 +31,7 @@ pub(super) const UNSUPPORTED_STORE: Code = Code("E020");
 pub(super) const PRIVATE_ADDRESS: Code = Code("E021");
 pub(super) const BAD_TEXT: Code = Code("E022");
 pub(super) const TOO_LONG: Code = Code("E023");
+pub(super) const TOO_SHORT: Code = Code("E024");
 
 // Secrets and files beside the configuration.
 pub(super) const EMPTY_SECRET: Code = Code("E030");

@@ -12,7 +12,7 @@ use super::diagnostics::{Problem, Problems};
 use super::names::closest;
 use super::reader::{Entry, Given, Table, Value};
 use super::source::{At, Spot};
-use super::values::{Expected, any_text, duration, duration_within, flag, list, text, word};
+use super::values::{Expected, any_text, duration_from, duration_within, flag, list, text, word};
 use crate::domain::{Kind, KindPattern, LegalEntityId};
 
 /// A company as written.
@@ -24,6 +24,7 @@ pub(super) struct LegalEntityTable {
     pub(super) failure_emails: Given<Vec<Mailbox>>,
     pub(super) share: Vec<KindPattern>,
     pub(super) wait_for_named_shop: Option<At<Duration>>,
+    pub(super) expect_every: Given<Duration>,
     pub(super) delivery: DeliveryKeys,
 }
 
@@ -78,10 +79,6 @@ fn legal_entity(id: &LegalEntityId, mut table: Table<'_>, spot: Spot, problems: 
             "e-mails are written in English by this version",
         )));
     }
-    if let Some(given) = table.optional("expect_every", problems, duration).at() {
-        let what = "silence of the gateway is not noticed by this version";
-        problems.push(not_yet(Problem::new(codes::NOT_YET, &given.spot, what)));
-    }
     let read = LegalEntityTable {
         spot,
         name,
@@ -93,6 +90,7 @@ fn legal_entity(id: &LegalEntityId, mut table: Table<'_>, spot: Spot, problems: 
         wait_for_named_shop: table
             .optional("wait_for_named_shop", problems, wait_for_named_shop)
             .at(),
+        expect_every: table.optional("expect_every", problems, expect_every),
         delivery: DeliveryKeys::take(&mut table, problems),
     };
     table.refuse_the_rest(problems);
@@ -102,6 +100,11 @@ fn legal_entity(id: &LegalEntityId, mut table: Table<'_>, spot: Spot, problems: 
 fn wait_for_named_shop(value: &Value<'_>, problems: &mut Problems) -> Option<Duration> {
     let why = "the gateway waits 10 seconds for an answer, and then calls the notification failed";
     duration_within(Duration::from_secs(10), "10s", why)(value, problems)
+}
+
+fn expect_every(value: &Value<'_>, problems: &mut Problems) -> Option<Duration> {
+    let why = "every shop has quiet hours, and the gateway tries a failed call again for about an hour";
+    duration_from(Duration::from_hours(1), "1h", why)(value, problems)
 }
 
 fn kinds(value: &Value<'_>, problems: &mut Problems) -> Option<KindPattern> {

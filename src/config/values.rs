@@ -184,6 +184,24 @@ pub(super) fn duration_within(
     }
 }
 
+/// Such a time that must not be shorter than another; `least` is that one in words.
+pub(super) fn duration_from(
+    shortest: Duration,
+    least: &'static str,
+    why: &'static str,
+) -> impl Fn(&Value<'_>, &mut Problems) -> Option<Duration> {
+    move |value, problems| {
+        let read = duration(value, problems)?;
+        if read >= shortest {
+            return Some(read);
+        }
+        let what = format!("`{}` is shorter than {least}", value.key);
+        let problem = value.problem(codes::TOO_SHORT, what);
+        problems.push(problem.why(why).instead(format!("\"{least}\" or more")));
+        None
+    }
+}
+
 /// Examples; if a number stands alone, with that one.
 fn times(number: Option<&str>) -> String {
     match number {

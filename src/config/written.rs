@@ -66,6 +66,16 @@ impl Written {
         circles
     }
 
+    /// The mode in which `expect_every` counts: PRODUCTION as soon as the gateway can notify one of the company's shops
+    /// there, for tests come and go; `None` if it can notify none of them.
+    pub(super) fn heard_mode(&self, id: &LegalEntityId) -> Option<Mode> {
+        let is_heard = |mode: &Mode| {
+            let mut modes = self.shops_of(id).filter_map(|shop| shop.mode(*mode));
+            modes.any(|mode| mode.form_key.is_meant() || mode.rest_password.is_meant())
+        };
+        Mode::ALL.into_iter().find(is_heard)
+    }
+
     /// The shops of one company.
     pub(super) fn shops_of(&self, id: &LegalEntityId) -> impl Iterator<Item = &ShopTable> {
         let members = self.members.get(id).map_or(&[][..], Vec::as_slice);

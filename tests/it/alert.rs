@@ -353,6 +353,7 @@ impl Story {
                     shops: HashMap::from([(key.shop, addresses(shop))]),
                 },
             )]),
+            expected: Vec::new(),
         };
         Self {
             outbox,

@@ -16,5 +16,6 @@ mod restart;
 mod rude;
 mod schema;
 mod send;
+mod silence;
 mod support;
 mod verbs;

@@ -269,6 +269,28 @@ pub(super) fn nothing_stands_idle(written: &Written, problems: &mut Problems) {
     }
 }
 
+pub(super) fn what_is_expected_can_come(written: &Written, problems: &mut Problems) {
+    for (id, entity) in &written.legal_entities {
+        let Some(expected) = entity.expect_every.as_ref() else {
+            continue;
+        };
+        let has_shops = written.shops_of(id).next().is_some();
+        if has_shops && written.heard_mode(id).is_none() {
+            problems.push(
+                Problem::new(
+                    codes::UNUSED,
+                    &expected.spot,
+                    "silence cannot be told from what is never heard",
+                )
+                .why(format!(
+                    "no shop of \"{id}\" has a `form_key` or `rest_password`, so nothing is received"
+                ))
+                .instead("add the keys of the shop that the gateway notifies, or leave it out"),
+            );
+        }
+    }
+}
+
 pub(super) fn there_is_a_shop(written: &Written, problems: &mut Problems) {
     if written.shops.is_empty() {
         problems.push(

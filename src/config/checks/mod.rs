@@ -40,6 +40,8 @@ const ONCE_ALL_IS_RIGHT: &[Check] = &[
     circles::named_shops_get_their_own,
     circles::nothing_stands_idle,
     circles::there_is_a_shop,
+    circles::what_is_expected_can_come,
+    people::silence_is_told_to_somebody,
 ];
 
 /// Tells of everything that does not fit.

@@ -66,6 +66,29 @@ pub(super) fn every_company_has_a_failure_address(written: &Written, problems: &
     }
 }
 
+pub(super) fn silence_is_told_to_somebody(written: &Written, problems: &mut Problems) {
+    let Some(mail) = &written.mail else { return };
+    let is_nobody = mail
+        .operators
+        .as_ref()
+        .is_none_or(|operators| operators.value.is_empty());
+    let expected = written
+        .legal_entities
+        .values()
+        .find_map(|entity| entity.expect_every.as_ref());
+    if let Some(expected) = expected.filter(|_| is_nobody) {
+        problems.push(
+            Problem::new(
+                codes::NO_FAILURE_ADDRESS,
+                &expected.spot,
+                "the gateway's silence is told to the `operators` of [mail], and there are none",
+            )
+            .why("nobody is told by e-mail; the log is all that tells")
+            .instead("add operators = \"it@acme.example\" to [mail]"),
+        );
+    }
+}
+
 pub(super) fn admin_listener_is_guarded(written: &Written, problems: &mut Problems) {
     let Some(admin) = &written.admin else { return };
     let Some(listen) = &admin.listen else { return };

@@ -94,7 +94,7 @@ fn example_is_parsed_with_everything_switched_on() {
         .collect();
     let loaded = parsed(on.join("\n")).unwrap();
     let codes: Vec<_> = loaded.diagnostics.iter().map(|diagnostic| diagnostic.code.0).collect();
-    assert_eq!(codes, ["N003"], "expect_every has no effect yet");
+    assert_eq!(codes, [""; 0]);
 }
 
 #[test]

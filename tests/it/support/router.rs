@@ -32,6 +32,11 @@ impl TestRouter {
 
     /// Starts where another one has lived.
     pub(crate) async fn start_at(home: Home, toml: &str) -> Self {
+        Self::start_by(Arc::new(SystemClock), home, toml).await
+    }
+
+    /// The same, by another clock.
+    pub(crate) async fn start_by(clock: Arc<dyn Clock>, home: Home, toml: &str) -> Self {
         let path = home.configure(([127, 0, 0, 1], 0).into(), "outbox.db", toml);
         let loaded = load(&path);
         let (tell_address, address) = oneshot::channel();
@@ -45,7 +50,6 @@ impl TestRouter {
                 .unwrap();
             runtime.block_on(async {
                 let listener = TcpListener::bind(loaded.config.receiver.listen).await.unwrap();
-                let clock: Arc<dyn Clock> = Arc::new(SystemClock);
                 let app = App::build(path, loaded, &clock).unwrap();
                 let started = (listener.local_addr().unwrap(), app.control());
                 tell_address
