@@ -7,6 +7,7 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Output;
 
+use ipn_router::admin::VerdictKind;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::Command;
 
@@ -354,6 +355,71 @@ async fn reload_under_load_loses_and_misroutes_nothing() {
     assert_eq!(nice.len(), 240);
     assert!(other.calls().is_empty(), "another company hears nothing");
     assert!(rest_password(LYON, "TEST").starts_with("testpassword"));
+}
+
+/// Whatever is wrong with a file, what runs goes on as it was.
+#[tokio::test]
+async fn refused_files_of_any_kind_leave_routing_as_it_was() {
+    let seed = fastrand::u64(..);
+    let mut rng = fastrand::Rng::with_seed(seed);
+    let acme = Acme::open();
+    let toml = acme.toml("");
+    let router = TestRouter::start(&toml).await;
+    let text = fs::read_to_string(router.home().path("ipn-router.toml")).unwrap();
+    let mut gateway = router.gateway();
+    let (mut refused, mut sent) = (0, 0);
+    for _ in 0..60 {
+        let verdict = router.reads(&damaged(&text, &mut rng)).await;
+        match verdict {
+            VerdictKind::Refused | VerdictKind::NeedsConfirmation => {}
+            VerdictKind::Applied => {
+                router.apply(&toml).await;
+                continue;
+            }
+            VerdictKind::Unchanged | VerdictKind::WouldApply => continue,
+        }
+        refused += 1;
+        sent += 1;
+        gateway
+            .sends(&Form::token_created(PARIS, &format!("token-{sent}")).signed())
+            .await;
+        for (shop, path) in [
+            (&acme.paris, "/test/form"),
+            (&acme.lyon, "/test/form"),
+            (&acme.lyon, "/test/events"),
+            (&acme.nice, "/test/form"),
+        ] {
+            let what = format!("{path} after {refused} refusals, seed {seed}");
+            eventually(&what, async || (shop.calls_to(path).len() == sent).then_some(())).await;
+        }
+    }
+    assert!(refused >= 10, "only {refused} of 60, seed {seed}");
+    router.delivers_everything().await;
+    let calls = [&acme.paris, &acme.lyon, &acme.nice].map(|shop| shop.calls().len());
+    assert_eq!(calls, [sent, 2 * sent, sent], "and nowhere else");
+}
+
+/// The text after an accident.
+fn damaged(text: &str, rng: &mut fastrand::Rng) -> String {
+    let mut lines: Vec<_> = text.lines().map(str::to_owned).collect();
+    let at = rng.usize(..lines.len());
+    match rng.usize(..6) {
+        0 => lines.truncate(at),
+        1 => drop(lines.remove(at)),
+        2 => lines.insert(at, lines[at].clone()),
+        3 => lines[at] = lines[at].replace('"', "'\u{201c}"),
+        4 => lines[at] = lines[at].replace(" = ", " : "),
+        _ => {
+            let with_value: Vec<_> = (0..lines.len()).filter(|line| lines[*line].contains(" = ")).collect();
+            let line = *rng.choice(&with_value).unwrap();
+            let key = lines[line].split(" = ").next().unwrap().to_owned();
+            let value = *rng
+                .choice(&["true", "-1", "\"\"", "\"nonsense\"", "[1]", "{}"])
+                .unwrap();
+            lines[line] = format!("{key} = {value}");
+        }
+    }
+    lines.join("\n")
 }
 
 fn leftovers(folder: &Path) -> Vec<String> {

@@ -77,6 +77,13 @@ impl TestRouter {
         self.control.ask_for(verb, "a test").await.unwrap()
     }
 
+    /// Has it read this text instead of its configuration.
+    pub(crate) async fn reads(&self, text: &str) -> VerdictKind {
+        std::fs::write(self.home().path("ipn-router.toml"), text).unwrap();
+        let verdict = self.control.reload(Reload::default(), Who::Signal).await.unwrap();
+        verdict.verdict
+    }
+
     /// Lets it go on by another configuration, whatever it does to what waits.
     pub(crate) async fn apply(&self, toml: &str) {
         self.home().configure(([127, 0, 0, 1], 0).into(), "outbox.db", toml);
