@@ -8,7 +8,7 @@ use super::diagnostics::{Problem, Problems};
 use super::outside::Outside;
 use super::reader::{Given, Table, Value};
 use super::secrets::secret;
-use super::values::{duration, text};
+use super::values::{duration, duration_from, text};
 use crate::outbox;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -31,9 +31,10 @@ pub(super) fn read(table: Option<Table<'_>>, outside: &dyn Outside, problems: &m
         problems.push(Problem::new(codes::UNUSED, &password.spot, what).instead("leave it out"));
     }
     let keep_bodies = table.optional("keep_bodies", problems, duration);
-    let keep_records = table.optional("keep_records", problems, duration);
+    let why = "what was not delivered is kept for 90 days, and its record with it";
+    let keep_records = table.optional("keep_records", problems, duration_from(KEPT_UNRESOLVED, "90d", why));
     let records = keep_records.as_ref().map_or(default.keep_records, |at| at.value);
-    bodies_go_first(&keep_bodies, records.max(KEPT_UNRESOLVED), problems);
+    bodies_go_first(&keep_bodies, records, problems);
     let settings = outbox::Settings {
         path: url.or(default.path),
         keep_bodies: keep_bodies.or(default.keep_bodies),
