@@ -40,8 +40,9 @@ impl Verb {
     /// Whether it is done at one stroke, and need not wait for verbs that take long.
     pub fn is_quick(&self) -> bool {
         match self {
-            Self::Pause(_) | Self::Resume(_) => true,
-            Self::Backfill { .. } | Self::Cancel(_) | Self::Release { .. } | Self::Replay { .. } => false,
+            Self::Pause(_) | Self::Release { .. } | Self::Resume(_) => true,
+            Self::Cancel(which) | Self::Replay { which, .. } => matches!(which.scope, Scope::Notification(_)),
+            Self::Backfill { .. } => false,
         }
     }
 }
@@ -188,6 +189,39 @@ mod tests {
             assert!(json.starts_with(&format!(r#"{{"verb":"{word}""#)), "{json}");
             assert_eq!(serde_json::from_str::<Verb>(&json).unwrap(), verb, "{json}");
         }
+    }
+
+    #[test]
+    fn only_what_may_concern_many_notifications_takes_long() {
+        let one = Scope::Notification(NotificationId::new(at(0)));
+        let which = |scope| Selection {
+            scope,
+            destinations: DestinationFilter::default(),
+            kind: None,
+        };
+        let cancel = |scope| Verb::Cancel(which(scope));
+        let replay = |scope| Verb::Replay {
+            which: which(scope),
+            ended: None,
+            as_new: true,
+        };
+        for (scope, is_quick) in [
+            (one, true),
+            (Scope::Incident(7), false),
+            (Scope::Received(period(0, 1)), false),
+        ] {
+            assert_eq!(cancel(scope).is_quick(), is_quick, "{scope:?}");
+            assert_eq!(replay(scope).is_quick(), is_quick, "{scope:?}");
+        }
+        let notification = NotificationId::new(at(0));
+        assert!(Verb::Release { notification }.is_quick());
+        assert!(Verb::Pause(DestinationFilter::default()).is_quick());
+        let backfill = Verb::Backfill {
+            shop: "12345678".parse().unwrap(),
+            mode: Mode::Test,
+            received: period(0, 1),
+        };
+        assert!(!backfill.is_quick());
     }
 
     #[test]
