@@ -56,7 +56,7 @@ impl Verbs {
             };
             tokio::select! {
                 biased;
-                () = &mut stop => return,
+                () = &mut stop => return self.outbox.stop_verbs(),
                 () = turn => {}
             }
         }
@@ -206,6 +206,11 @@ fn reroute(verb: &Verb, kept: &Kept, circles: &[Arc<Circle>], result: &mut VerbR
             let mut keys = plan.destinations.into_keys();
             keys.retain(|key| key.shop == *shop);
             if keys.is_empty() {
+                return None;
+            }
+            if kept.standing == Standing::Parked {
+                // It waits for all of its shops: one alone must not take it from the others.
+                result.leave_out(LeftOut::Parked);
                 return None;
             }
             keys
@@ -369,6 +374,10 @@ mod tests {
             standing: Standing::Quarantined,
             ..created()
         };
+        let parked = Kept {
+            standing: Standing::Parked,
+            ..created()
+        };
         let deleted = Kept {
             body: None,
             ..created()
@@ -381,6 +390,7 @@ mod tests {
         for (verb, kept, circles, why) in [
             (backfill(LYON), &quarantined, &of_acme, LeftOut::Quarantined),
             (replay(), &quarantined, &of_acme, LeftOut::Quarantined),
+            (backfill(LYON), &parked, &of_acme, LeftOut::Parked),
             (release(), &deleted, &of_acme, LeftOut::BodyDeleted),
             (backfill(LYON), &created(), &of_bravo, LeftOut::NotConfigured),
             (backfill(LYON), &kept("%"), &of_acme, LeftOut::Unreadable),
@@ -389,6 +399,7 @@ mod tests {
             assert_eq!(outcome(&verb, kept, circles), (vec![], vec![why]), "{verb:?}");
         }
         assert!(!outcome(&release(), &quarantined, &of_acme).0.is_empty());
+        assert!(!outcome(&replay(), &parked, &of_acme).0.is_empty());
     }
 
     #[test]

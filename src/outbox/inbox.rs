@@ -121,6 +121,15 @@ impl Inbox {
         state.news.push_back(news);
     }
 
+    /// An attempt was not recorded.
+    pub(super) fn refuse(&self, record: AttemptRecord, why: OutboxError) {
+        self.tell(News::Refused {
+            record: Box::new(record),
+            why,
+        });
+        self.wake();
+    }
+
     /// An owner begins with this.
     pub(super) fn begin(&self, owned: &Owned) {
         let mut state = self.lock();

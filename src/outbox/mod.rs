@@ -16,7 +16,8 @@
 //! # Invariants
 //!
 //! - **One writer.** Everything that waits is written in one transaction (group commit), synced, and only then
-//!   answered: results first, then new notifications. While one group syncs the next one fills; nothing is delayed.
+//!   answered: results first, then new notifications, then the rest. While one group syncs the next one fills; nothing is
+//!   delayed. What the rows forbid one of them is undone alone, and he alone hears of it.
 //! - **The future may be dropped.** An item in the writer's queue owns what it needs; it is written, handed over and
 //!   counted even if the client that waited for it has left. The gateway's repeat is then a duplicate.
 //! - **Identity by constraint.** A second notification with the same identity stores nothing; two at once are decided
@@ -96,8 +97,8 @@ struct Shared {
     room: Room,
     alert_changed: Arc<Notify>,
     verb_asked: Notify,
-    /// For those who wait for what comes of a verb.
-    verb_ended: watch::Sender<()>,
+    /// For those who wait for what comes of a verb; whether none is carried out any more.
+    verb_ended: watch::Sender<bool>,
     failure: watch::Receiver<Option<String>>,
 }
 
@@ -120,7 +121,7 @@ impl Outbox {
                 room: Room::default(),
                 alert_changed,
                 verb_asked: Notify::new(),
-                verb_ended: watch::Sender::new(()),
+                verb_ended: watch::Sender::new(false),
                 failure,
             }),
         })
@@ -129,6 +130,7 @@ impl Outbox {
     /// Writes what is queued and closes the file; blocks. Every other call fails from then on.
     pub fn close(&self) {
         self.shared.store.close();
+        self.stop_verbs();
     }
 
     /// Waits until the store has failed for good, and says why. The process should end then.
@@ -239,11 +241,7 @@ impl Outbox {
         inbox.attempted(&record);
         let kept = record.clone();
         if let Err(why) = self.shared.store.queue.record(record, Arc::clone(inbox)) {
-            inbox.tell(News::Refused {
-                record: Box::new(kept),
-                why,
-            });
-            inbox.wake();
+            inbox.refuse(kept, why);
         }
     }
 
@@ -277,7 +275,10 @@ impl Outbox {
         inbox: &Arc<Inbox>,
     ) -> Result<(), OutboxError> {
         let given_up = sqlite::GivenUp::new(seqs, inbox);
-        let task = move |ledger: &mut _| sqlite::give_up(ledger, lease, incident.as_ref(), now, given_up);
+        let task = move |ledger: &mut _| {
+            sqlite::give_up(ledger, lease, incident.as_ref(), now, given_up)
+                .inspect_err(|error| tracing::error!(%error, "cannot give deliveries up: {error}"))
+        };
         self.shared.store.queue.task(Box::new(task))
     }
 

@@ -278,6 +278,8 @@ pub enum OutboxError {
     Failed(String),
     #[error("another owner has taken the destination over")]
     LeaseLost,
+    #[error("stopping: it is carried out after the next start")]
+    Stopped,
     /// The store works, but what was asked for is not there, or not what this version writes.
     #[error("what is stored cannot be read: {0}")]
     Unreadable(String),

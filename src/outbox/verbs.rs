@@ -92,6 +92,8 @@ pub enum LeftOut {
     NotPaused,
     #[error("no shop that may get it has a URL for it")]
     NothingReachable,
+    #[error("parked: replay it")]
+    Parked,
     #[error("in quarantine")]
     Quarantined,
     #[error("still open")]
@@ -302,15 +304,23 @@ impl Outbox {
     ///
     /// # Errors
     ///
-    /// As [`Outbox::verb`].
+    /// As [`Outbox::verb`]; [`OutboxError::Stopped`] if nobody carries verbs out any more.
     pub async fn verb_result(&self, id: VerbId) -> Result<VerbResult, OutboxError> {
         let mut ended = self.shared.verb_ended.subscribe();
         loop {
+            // Before the look, so that one that ends meanwhile is not missed.
+            let is_stopped = *ended.borrow_and_update();
             if let VerbState::Done { result, .. } = self.verb(id).await?.state {
                 return Ok(result);
             }
-            // The sender lives as long as `self`.
-            ended.changed().await.ok();
+            if is_stopped {
+                return Err(OutboxError::Stopped);
+            }
+            tokio::select! {
+                // The sender lives as long as `self`.
+                _ = ended.changed() => {}
+                why = self.failure() => return Err(OutboxError::Failed(why)),
+            }
         }
     }
 
@@ -366,22 +376,17 @@ impl Outbox {
         self.shared
             .store
             .write_and_tell(move |ledger| {
-                let (acted, tell) = match ledger.act(id, &verb, &batch, progress, now)? {
-                    Ok((progress, tell)) => (Ok(progress), Some(tell)),
-                    Err(why) => (Err(OutboxError::Unreadable(why)), None),
-                };
-                let is_over = acted.as_ref().is_ok_and(Progress::is_over);
+                let (progress, tell) = ledger.act(id, &verb, &batch, progress, now)?;
+                let is_over = progress.is_over();
                 let after = move || {
-                    if let Some(tell) = tell {
-                        tell();
-                    }
+                    tell();
                     if is_over {
-                        ended.send_replace(());
+                        ended.send_modify(|_| {});
                     }
                 };
-                Ok((acted, after))
+                Ok((progress, after))
             })
-            .await?
+            .await
     }
 
     /// Counts what [`Outbox::act`] would do, and writes nothing.
@@ -413,8 +418,13 @@ impl Outbox {
             .store
             .write(move |ledger| ledger.end_verb(id, &result, now))
             .await?;
-        self.shared.verb_ended.send_replace(());
+        self.shared.verb_ended.send_modify(|_| {});
         Ok(())
+    }
+
+    /// No verb is carried out any more: whoever waits for the result of one hears so.
+    pub fn stop_verbs(&self) {
+        self.shared.verb_ended.send_replace(true);
     }
 }
 

@@ -10,6 +10,9 @@ mod open;
 mod read;
 mod record;
 mod retention;
+#[cfg(test)]
+mod testing;
+mod told;
 mod verbs;
 mod writer;
 
@@ -18,7 +21,7 @@ use std::sync::mpsc;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-use rusqlite::Connection;
+use rusqlite::{Connection, ErrorCode};
 use tokio::sync::{Notify, oneshot, watch};
 
 pub(super) use accept::Accept;
@@ -96,7 +99,7 @@ impl Store {
             return Err(OutboxError::Failed("the store is closed".into()));
         }
         match answer.await {
-            Ok(answer) => answer.map_err(why),
+            Ok(answer) => answer.map_err(|error| why(&error)),
             Err(_) => Err(OutboxError::Failed("the store is closed".into())),
         }
     }
@@ -116,15 +119,22 @@ impl Store {
     ) -> Result<T, OutboxError> {
         let (reply, answer) = oneshot::channel();
         let task: Task = Box::new(move |ledger| {
-            let (done, tell) = act(ledger)?;
-            Ok(Box::new(move || {
-                tell();
-                // Nobody waits any more: it is committed all the same.
-                drop(reply.send(done));
-            }))
+            match act(ledger) {
+                Ok((done, tell)) => Ok(Box::new(move || {
+                    tell();
+                    // Nobody waits any more: it is committed all the same.
+                    drop(reply.send(Ok(done)));
+                })),
+                Err(error) => {
+                    drop(reply.send(Err(why(&error))));
+                    Err(error)
+                }
+            }
         });
         self.queue.task(task)?;
-        answer.await.map_err(|_| OutboxError::Failed("not written".into()))
+        answer
+            .await
+            .unwrap_or_else(|_| Err(OutboxError::Failed("not written".into())))
     }
 
     /// Writes what is queued, then closes the file. Blocks.
@@ -141,12 +151,20 @@ impl Store {
 }
 
 /// Tells what is wrong with a row from what is wrong with the store.
-fn why(error: rusqlite::Error) -> OutboxError {
+fn why(error: &rusqlite::Error) -> OutboxError {
     match error {
         rusqlite::Error::QueryReturnedNoRows => OutboxError::Unreadable("there is no such row".into()),
-        error if is_unreadable(&error) => OutboxError::Unreadable(error.to_string()),
+        error if is_about_rows(error) => OutboxError::Unreadable(error.to_string()),
+        error if error.sqlite_error_code() == Some(ErrorCode::DiskFull) => OutboxError::Full,
         error => OutboxError::Failed(error.to_string()),
     }
+}
+
+/// Whether the store works, and what stands in it, or does not, forbids this change: the same change would fail again,
+/// and no other one for it.
+fn is_about_rows(error: &rusqlite::Error) -> bool {
+    let is_refused = error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation);
+    is_refused || is_unreadable(error) || matches!(error, rusqlite::Error::QueryReturnedNoRows)
 }
 
 /// Whether the store works, and a row holds what this version does not write.

@@ -120,10 +120,16 @@ pub(in crate::outbox) fn notification(connection: &Connection, id: i64) -> rusql
     connection
         .prepare_cached(
             "SELECT n.uuid, n.received_at, n.legal_entity, n.shop, n.mode, n.format, n.kind, n.event, first.uuid,
-               n.headers, n.body
+               n.headers, n.body, n.has_body
              FROM notifications n LEFT JOIN notifications first ON first.id = n.resend_of WHERE n.id = ?",
         )?
         .query_row([id], |row| {
+            if !row.get::<_, bool>(11)? {
+                return Err(unreadable(
+                    11,
+                    std::io::Error::other("its body was deleted after its time"),
+                ));
+            }
             Ok(StoredNotification {
                 id: NotificationId::from_bytes(row.get(0)?),
                 received_at: timestamp(row, 1)?,

@@ -27,9 +27,10 @@ impl Ledger {
     ) -> rusqlite::Result<Owned> {
         let destination = *self.destination(key)?;
         let id = destination.id;
+        // What came before it was served for the first time has waited because of us, too.
         let (epoch, give_up_from, down_since, paused) = self.connection.query_row(
             "UPDATE destinations SET owner = ?, epoch = epoch + 1, parked = NULL,
-               give_up_from = CASE WHEN parked IS NULL THEN give_up_from ELSE max(give_up_from, ?) END
+               give_up_from = CASE WHEN parked IS NULL AND epoch > 0 THEN give_up_from ELSE max(give_up_from, ?) END
              WHERE id = ? RETURNING epoch, give_up_from, down, paused IS NOT NULL",
             (node, now.as_millisecond(), id),
             |row| {
@@ -49,14 +50,7 @@ impl Ledger {
                 |row| row.get(0),
             )
             .optional()?;
-        let incident: Option<String> = self
-            .connection
-            .query_row(
-                "SELECT facts FROM incidents WHERE destination = ? AND closed_at IS NULL",
-                [id],
-                |row| row.get(0),
-            )
-            .optional()?;
+        let incident = self.open_incident(id, key, now)?;
         let failing: i64 = self.connection.query_row(
             "SELECT count(*) FROM (SELECT 1 FROM deliveries INDEXED BY deliveries_due
              WHERE destination = ? AND state=0 AND due>0 LIMIT 100000)",
@@ -70,7 +64,7 @@ impl Ledger {
             paused,
             give_up_from,
             down_since,
-            incident: incident.map(|facts| read::json::<Incident>(&facts)).transpose()?,
+            incident,
             failing: u64::try_from(failing).unwrap_or(0),
         };
         inbox.begin(&owned);
@@ -79,8 +73,37 @@ impl Ledger {
             inbox,
             down_since: Some(down_since),
         };
-        self.owners.insert(id, owner);
+        self.set_owner(id, Some(owner));
         Ok(owned)
+    }
+
+    /// The incident that is open. One that this version cannot read is closed untold: neither the shop nor the other
+    /// incidents are to wait for whoever can.
+    fn open_incident(
+        &self,
+        destination: i64,
+        key: &DestinationKey,
+        now: Timestamp,
+    ) -> rusqlite::Result<Option<Incident>> {
+        let facts = self
+            .connection
+            .prepare_cached("SELECT facts FROM incidents WHERE destination = ? AND closed_at IS NULL")?
+            .query_row([destination], |row| row.get::<_, String>(0))
+            .optional()?;
+        let Some(facts) = facts else { return Ok(None) };
+        match read::json(&facts) {
+            Ok(incident) => Ok(Some(incident)),
+            Err(error) => {
+                tracing::error!(%error, destination = %key, "cannot read the incident of {key}, closing it: {error}");
+                self.connection
+                    .prepare_cached(
+                        "UPDATE incidents SET closed_at = ?, seen = version
+                         WHERE destination = ? AND closed_at IS NULL",
+                    )?
+                    .execute((now.as_millisecond(), destination))?;
+                Ok(None)
+            }
+        }
     }
 
     /// Gives it back.
@@ -90,7 +113,7 @@ impl Ledger {
             .get(&lease.destination)
             .is_some_and(|owner| owner.epoch == lease.epoch)
         {
-            self.owners.remove(&lease.destination);
+            self.set_owner(lease.destination, None);
             self.connection.execute(
                 "UPDATE destinations SET owner = NULL, parked = ? WHERE id = ?",
                 (parked_at.map(|at| at.as_millisecond()), lease.destination),
@@ -125,14 +148,8 @@ impl Ledger {
             .get_mut(&lease.destination)
             .filter(|owner| owner.epoch == lease.epoch);
         let Some(owner) = owner else {
-            let record = Box::new(record.clone());
-            return Ok(Box::new(move || {
-                inbox.tell(News::Refused {
-                    record,
-                    why: OutboxError::LeaseLost,
-                });
-                inbox.wake();
-            }));
+            let record = record.clone();
+            return Ok(Box::new(move || inbox.refuse(record, OutboxError::LeaseLost)));
         };
         if owner.down_since != Some(record.down_since) {
             owner.down_since = Some(record.down_since);

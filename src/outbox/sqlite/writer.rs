@@ -13,9 +13,10 @@ use tokio::sync::{Notify, watch};
 use super::accept::{Accept, Stored};
 use super::checkpoint::Checkpointer;
 use super::heard::{self, AllHeard};
+use super::{is_about_rows, why};
 use crate::domain::DestinationKey;
 use crate::outbox::cache::Cache;
-use crate::outbox::{AttemptRecord, Inbox, News, OutboxError};
+use crate::outbox::{AttemptRecord, Inbox, OutboxError};
 
 /// At most so many in one transaction (design.md 7): nobody waits for a group of strangers.
 const ACCEPTS: usize = 64;
@@ -98,9 +99,15 @@ impl Queue {
         }
         let records = waiting.records.len().min(RECORDS);
         let accepts = waiting.accepts.len().min(ACCEPTS);
+        // An owner that gives its destination back has queued its last records before.
+        let tasks = if records == waiting.records.len() {
+            std::mem::take(&mut waiting.tasks)
+        } else {
+            VecDeque::new()
+        };
         Some(Waiting {
             records: waiting.records.drain(..records).collect(),
-            tasks: std::mem::take(&mut waiting.tasks),
+            tasks,
             accepts: waiting.accepts.drain(..accepts).collect(),
             closed: false,
         })
@@ -139,11 +146,7 @@ impl Waiting {
             accept.answer(Err(why.clone()));
         }
         for (record, inbox) in self.records {
-            inbox.tell(News::Refused {
-                record: Box::new(record),
-                why: why.clone(),
-            });
-            inbox.wake();
+            inbox.refuse(record, why.clone());
         }
         // A task that is dropped tells its caller so.
     }
@@ -156,6 +159,8 @@ pub(crate) struct Ledger {
     /// By the destination's key in the store.
     pub(super) owners: HashMap<i64, Owner>,
     pub(super) heard: AllHeard,
+    /// Who the owners were that this transaction has changed, in the order of the changes.
+    former_owners: Vec<(i64, Option<Owner>)>,
     pub(super) next_notification: i64,
     /// Woken when an incident has changed.
     pub(super) alert_changed: Arc<Notify>,
@@ -165,9 +170,18 @@ pub(crate) struct Ledger {
 
 /// What is to be told of a committed group.
 struct Committed {
+    /// In the order of the group's records and accepts; an error: what stands in the rows forbids this one.
+    recorded: Vec<rusqlite::Result<AfterCommit>>,
+    stored: Vec<rusqlite::Result<Stored>>,
     after: Vec<AfterCommit>,
-    /// In the order of the group's accepts.
-    stored: Vec<Stored>,
+}
+
+/// How the rows of a group are written.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Mode {
+    /// Each in a savepoint, so that one that fails is undone alone: what that costs is paid only when one does.
+    Apart,
+    Together,
 }
 
 /// Who schedules a destination.
@@ -199,16 +213,14 @@ impl Ledger {
             // An error here would be taken for the commit's.
             Ok(())
         }))?;
-        let next_notification =
-            connection.query_row("SELECT coalesce(max(id), 0) + 1 FROM notifications", [], |row| {
-                row.get(0)
-            })?;
+        let next_notification = next_notification(&connection)?;
         let heard = heard::all(&connection)?;
         Ok(Self {
             connection,
             destinations: HashMap::new(),
             owners: HashMap::new(),
             heard,
+            former_owners: Vec::new(),
             next_notification,
             alert_changed,
             cache,
@@ -216,28 +228,116 @@ impl Ledger {
         })
     }
 
-    /// One transaction: results first, then what operators and e-mail want, then what is new.
+    /// One transaction: results first, then what is new, then what operators and e-mail want.
     fn commit(&mut self, group: &mut Waiting) -> rusqlite::Result<Committed> {
-        let mut after = Vec::with_capacity(group.records.len() + group.tasks.len());
-        let mut stored = Vec::with_capacity(group.accepts.len());
-        self.connection.execute_batch("BEGIN IMMEDIATE")?;
-        for (record, inbox) in &group.records {
-            after.push(self.record(record, inbox)?);
+        self.begin()?;
+        let mut written = self.write(group, Mode::Together);
+        if written.as_ref().is_err_and(is_about_rows) {
+            // Nobody is refused for another's row. Nothing was done yet that cannot be done again.
+            self.roll_back()?;
+            self.begin()?;
+            written = self.write(group, Mode::Apart);
         }
+        let mut written = written?;
         for task in group.tasks.drain(..) {
-            after.push(task(self)?);
-        }
-        for accept in &group.accepts {
-            if self.hear(&accept.routed)? {
-                let alert_changed = Arc::clone(&self.alert_changed);
-                after.push(Box::new(move || alert_changed.notify_one()));
-            }
-            stored.push(self.accept(&accept.routed)?);
+            // Who has asked for it has heard of an error.
+            written.after.extend(self.apart(task)?);
         }
         self.write_last()?;
         self.write_heard()?;
         self.connection.execute_batch("COMMIT")?;
-        Ok(Committed { after, stored })
+        Ok(written)
+    }
+
+    fn begin(&mut self) -> rusqlite::Result<()> {
+        self.former_owners.clear();
+        self.connection.execute_batch("BEGIN IMMEDIATE")
+    }
+
+    fn write(&mut self, group: &Waiting, mode: Mode) -> rusqlite::Result<Committed> {
+        let mut written = Committed {
+            recorded: Vec::with_capacity(group.records.len()),
+            stored: Vec::with_capacity(group.accepts.len()),
+            after: Vec::with_capacity(group.tasks.len()),
+        };
+        for (record, inbox) in &group.records {
+            let recorded = self.write_one(mode, |ledger| ledger.record(record, inbox))?;
+            written.recorded.push(recorded);
+        }
+        for accept in &group.accepts {
+            let stored = self.write_one(mode, |ledger| {
+                let is_heard_again = ledger.hear(&accept.routed)?;
+                Ok((ledger.accept(&accept.routed)?, is_heard_again))
+            })?;
+            if matches!(stored, Ok((_, true))) {
+                let alert_changed = Arc::clone(&self.alert_changed);
+                written.after.push(Box::new(move || alert_changed.notify_one()));
+            }
+            written.stored.push(stored.map(|(stored, _)| stored));
+        }
+        Ok(written)
+    }
+
+    fn write_one<T>(
+        &mut self,
+        mode: Mode,
+        write: impl FnOnce(&mut Self) -> rusqlite::Result<T>,
+    ) -> rusqlite::Result<rusqlite::Result<T>> {
+        match mode {
+            Mode::Apart => self.apart(write),
+            Mode::Together => write(self).map(Ok),
+        }
+    }
+
+    /// Does what may fail for what stands in the rows, and is undone alone then: that is the inner error. The outer one
+    /// is the store's, and ends the transaction.
+    fn apart<T>(
+        &mut self,
+        act: impl FnOnce(&mut Self) -> rusqlite::Result<T>,
+    ) -> rusqlite::Result<rusqlite::Result<T>> {
+        // So that what is in memory from before can be read again.
+        self.write_last()?;
+        self.write_heard()?;
+        let owners_before = self.former_owners.len();
+        self.connection.execute_batch("SAVEPOINT apart")?;
+        match act(self) {
+            Ok(done) => {
+                self.connection.execute_batch("RELEASE apart")?;
+                Ok(Ok(done))
+            }
+            Err(error) if is_about_rows(&error) => {
+                self.connection.execute_batch("ROLLBACK TO apart; RELEASE apart")?;
+                self.forget_since(owners_before)?;
+                Ok(Err(error))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Changes who schedules a destination, until the transaction is rolled back.
+    pub(super) fn set_owner(&mut self, destination: i64, owner: Option<Owner>) {
+        let former = match owner {
+            Some(owner) => self.owners.insert(destination, owner),
+            None => self.owners.remove(&destination),
+        };
+        self.former_owners.push((destination, former));
+    }
+
+    /// What follows the commit.
+    fn follow(&self, group: Waiting, committed: Committed) {
+        for (recorded, (record, inbox)) in committed.recorded.into_iter().zip(group.records) {
+            match recorded {
+                Ok(then) => then(),
+                Err(error) => inbox.refuse(record, why(&error)),
+            }
+        }
+        for (stored, accept) in committed.stored.into_iter().zip(group.accepts) {
+            match stored {
+                Ok(stored) => self.committed(accept, stored),
+                Err(error) => accept.answer(Err(why(&error))),
+            }
+        }
+        committed.after.into_iter().for_each(|then| then());
     }
 
     fn write_last(&mut self) -> rusqlite::Result<()> {
@@ -251,23 +351,35 @@ impl Ledger {
         Ok(())
     }
 
-    /// Forgets what a transaction that did not happen has left in memory.
     fn roll_back(&mut self) -> rusqlite::Result<()> {
-        self.destinations.clear();
-        for owner in self.owners.values_mut() {
-            owner.down_since = None;
-        }
         if !self.connection.is_autocommit() {
             self.connection.execute_batch("ROLLBACK")?;
         }
-        self.next_notification =
-            self.connection
-                .query_row("SELECT coalesce(max(id), 0) + 1 FROM notifications", [], |row| {
-                    row.get(0)
-                })?;
+        self.forget_since(0)
+    }
+
+    /// Forgets what was rolled back: the changes of owners after the first so many, and all that can be read again.
+    fn forget_since(&mut self, owners_before: usize) -> rusqlite::Result<()> {
+        for (destination, former) in self.former_owners.drain(owners_before..).rev() {
+            match former {
+                Some(owner) => self.owners.insert(destination, owner),
+                None => self.owners.remove(&destination),
+            };
+        }
+        for owner in self.owners.values_mut() {
+            owner.down_since = None;
+        }
+        self.destinations.clear();
         self.heard = heard::all(&self.connection)?;
+        self.next_notification = next_notification(&self.connection)?;
         Ok(())
     }
+}
+
+fn next_notification(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.query_row("SELECT coalesce(max(id), 0) + 1 FROM notifications", [], |row| {
+        row.get(0)
+    })
 }
 
 /// Ends all writing: after a failed sync nobody knows what is on the disk, and a new start finds out (design.md 7).
@@ -300,20 +412,10 @@ pub(super) fn run(mut ledger: Ledger, give_up: &GiveUp) {
             }
         }
         match ledger.commit(&mut group) {
-            Ok(Committed { after, stored }) => {
-                after.into_iter().for_each(|then| then());
-                for (accept, stored) in group.accepts.into_iter().zip(stored) {
-                    ledger.committed(accept, stored);
-                }
-            }
+            Ok(committed) => ledger.follow(group, committed),
             Err(error) => {
-                let why = if is_full(&error) {
-                    OutboxError::Full
-                } else {
-                    OutboxError::Failed(error.to_string())
-                };
                 tracing::error!(%error, "cannot write to the store: {error}");
-                group.refuse(&why);
+                group.refuse(&why(&error));
                 if is_fatal(&error) || ledger.roll_back().is_err() {
                     give_up.because(&error);
                     return;
@@ -321,10 +423,6 @@ pub(super) fn run(mut ledger: Ledger, give_up: &GiveUp) {
             }
         }
     }
-}
-
-fn is_full(error: &rusqlite::Error) -> bool {
-    error.sqlite_error_code() == Some(ErrorCode::DiskFull)
 }
 
 pub(super) fn is_fatal(error: &rusqlite::Error) -> bool {
@@ -340,3 +438,6 @@ pub(super) fn is_fatal(error: &rusqlite::Error) -> bool {
         )
     )
 }
+
+#[cfg(test)]
+mod tests;

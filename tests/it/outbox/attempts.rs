@@ -339,14 +339,17 @@ pub(super) fn failed_with(lease: Lease, incident: Incident) -> AttemptRecord {
 
 #[tokio::test]
 async fn destination_that_returns_from_parking_counts_anew() {
-    let (_store, outbox, lease, _inbox) = with(&["a"]).await;
+    let store = TestStore::new();
+    let outbox = store.open();
+    outbox.accept(notification("0", "a")).await.unwrap();
     let inbox = || Arc::new(Inbox::default());
     let at = |second: i64| Timestamp::from_second(1_800_000_000 + second).unwrap();
+    let first = outbox.own(&paris(), inbox(), at(-1)).await.unwrap();
     // Given back at the end of the daemon, taken over at its start: nothing was parked.
-    outbox.release(lease, None).await.unwrap();
+    outbox.release(first.lease, None).await.unwrap();
     outbox.park_others(vec![paris()], at(0)).await.unwrap();
     let owned = outbox.own(&paris(), inbox(), at(1)).await.unwrap();
-    assert_eq!(owned.give_up_from, Timestamp::UNIX_EPOCH);
+    assert_eq!(owned.give_up_from, first.give_up_from);
     // Switched off while it runs, and on again.
     outbox.release(owned.lease, Some(at(2))).await.unwrap();
     let owned = outbox.own(&paris(), inbox(), at(3)).await.unwrap();
@@ -358,4 +361,20 @@ async fn destination_that_returns_from_parking_counts_anew() {
     outbox.park_others(vec![paris(), lyon()], at(6)).await.unwrap();
     let owned = outbox.own(&paris(), inbox(), at(7)).await.unwrap();
     assert_eq!(owned.give_up_from, at(7));
+}
+
+#[tokio::test]
+async fn give_up_counts_from_the_first_time_that_a_shop_is_served() {
+    let store = TestStore::new();
+    let outbox = store.open();
+    outbox.park_others(Vec::new(), SystemClock.now()).await.unwrap();
+    // Switched off since before its first notification.
+    outbox.accept(notification("a", "a")).await.unwrap();
+    let served_at: Timestamp = "2030-03-01T12:00:00Z".parse().unwrap();
+    // The second time is a restart.
+    for hours in [0, 1] {
+        let now = served_at + SignedDuration::from_hours(hours);
+        let owned = outbox.own(&paris(), Arc::default(), now).await.unwrap();
+        assert_eq!(owned.give_up_from, served_at);
+    }
 }

@@ -248,6 +248,26 @@ async fn row_that_this_version_does_not_know_is_told_from_a_store_that_fails() {
 }
 
 #[tokio::test]
+async fn incident_that_cannot_be_read_is_closed_and_its_shop_is_served() {
+    let store = TestStore::new();
+    let outbox = store.open();
+    outbox.accept(notification("a", "token-1")).await.unwrap();
+    Connection::open(store.settings().path)
+        .unwrap()
+        .execute_batch(
+            r#"INSERT INTO incidents(destination, opened_at, facts) VALUES (1, 1, '{"of":"a newer version"}')"#,
+        )
+        .unwrap();
+    let (owned, inbox) = own(&outbox, &paris()).await;
+    assert_eq!(owned.incident, None);
+    assert!(outbox.unseen_incidents(10).await.unwrap().is_empty());
+    // The next failure opens one.
+    let failed = attempts::failed_with(owned.lease, attempts::incident(1));
+    attempts::record(&outbox, &inbox, failed).await;
+    assert_eq!(outbox.unseen_incidents(10).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
 async fn verb_that_cannot_be_carried_out_is_ended_and_hurts_nobody_else() {
     let store = TestStore::new();
     let outbox = store.open();

@@ -579,3 +579,21 @@ async fn pause_does_not_wait_behind_a_long_replay() {
     assert_eq!(outbox.verb_result(long).await.unwrap(), result(1000, &[]));
     carrier.abort();
 }
+
+#[tokio::test]
+async fn who_waits_for_a_verb_hears_that_it_is_not_carried_out_any_more() {
+    let (_store, outbox, ..) = with(&["a"]).await;
+    let id = outbox
+        .ask_for(Verb::Cancel(all()), "root", SystemClock.now())
+        .await
+        .unwrap();
+    let carrier = verbs(&outbox, Circles::default());
+    // It is stopped before it has begun; who comes later hears the same.
+    let (result, ()) = tokio::join!(outbox.verb_result(id), carrier.run(std::future::ready(())));
+    assert!(matches!(result, Err(OutboxError::Stopped)), "{result:?}");
+    let result = outbox.verb_result(id).await;
+    assert!(matches!(result, Err(OutboxError::Stopped)), "{result:?}");
+    outbox.close();
+    let result = outbox.verb_result(id).await;
+    assert!(matches!(result, Err(OutboxError::Failed(_))), "{result:?}");
+}

@@ -66,7 +66,7 @@ pub(super) enum Change<'a> {
     Resume {
         destination: i64,
     },
-    /// It is on its way now; its kind may not have been shared before, so that it had no event.
+    /// It goes to one shop more; its kind may not have been shared before, so that it had no event.
     Route(&'a Rerouted),
 }
 

@@ -1,47 +1,20 @@
-use std::collections::BTreeMap;
-
 use jiff::Timestamp;
-use rusqlite::{Connection, ErrorCode};
+use rusqlite::Connection;
 
 use super::act::{Change, Hand, Repetition, carry_out};
 use crate::domain::{DestinationKey, Lane, Verb};
 use crate::outbox::News;
 use crate::outbox::sqlite::accept::{Holder, holder};
-use crate::outbox::sqlite::is_unreadable;
 use crate::outbox::sqlite::read::{destination_key, timestamp};
 use crate::outbox::sqlite::record::EndState;
+use crate::outbox::sqlite::told::Told;
 use crate::outbox::sqlite::writer::{AfterCommit, Ledger};
 use crate::outbox::verbs::{Batch, Progress, Rerouted, VerbId};
 use crate::route::Identity;
 
 impl Ledger {
-    /// One step of a verb; returns what is to be told once it is committed. One that fails for what stands in the rows
-    /// is undone alone, with the reason: what else is in the transaction must not suffer for it, at every new try.
+    /// One step of a verb; returns what is to be told once it is committed.
     pub(in crate::outbox) fn act(
-        &mut self,
-        id: VerbId,
-        verb: &Verb,
-        batch: &Batch,
-        progress: Progress,
-        now: Timestamp,
-    ) -> rusqlite::Result<Result<(Progress, AfterCommit), String>> {
-        let counters = self.destinations.clone();
-        self.connection.execute_batch("SAVEPOINT step")?;
-        match self.step(id, verb, batch, progress, now) {
-            Ok(step) => {
-                self.connection.execute_batch("RELEASE step")?;
-                Ok(Ok(step))
-            }
-            Err(error) if is_unreadable(&error) || is_refused(&error) => {
-                self.connection.execute_batch("ROLLBACK TO step; RELEASE step")?;
-                self.destinations = counters;
-                Ok(Err(error.to_string()))
-            }
-            Err(error) => Err(error),
-        }
-    }
-
-    fn step(
         &mut self,
         id: VerbId,
         verb: &Verb,
@@ -58,51 +31,6 @@ impl Ledger {
         let told = hand.told;
         self.note_progress(id, &progress, now)?;
         Ok((progress, told.after_commit(self)))
-    }
-}
-
-/// Whether the rows do not allow it, and the store works.
-fn is_refused(error: &rusqlite::Error) -> bool {
-    error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation)
-}
-
-/// What is to be told of a step.
-#[derive(Default)]
-struct Told {
-    /// The highest seq of each destination that got deliveries.
-    added: BTreeMap<i64, i64>,
-    /// To the owners of these destinations.
-    news: Vec<(i64, News)>,
-    /// Notifications that are not what they were.
-    changed: Vec<i64>,
-}
-
-impl Told {
-    /// New deliveries are not handed over: the owner sees that there is more to read.
-    fn after_commit(self, ledger: &Ledger) -> AfterCommit {
-        let inbox = |destination| ledger.owners.get(&destination).map(|owner| owner.inbox.clone());
-        let added: Vec<_> = self
-            .added
-            .into_iter()
-            .filter_map(|(destination, last)| Some((inbox(destination)?, last)))
-            .collect();
-        let news: Vec<_> = self
-            .news
-            .into_iter()
-            .filter_map(|(destination, news)| Some((inbox(destination)?, news)))
-            .collect();
-        let (cache, changed) = (ledger.cache.clone(), self.changed);
-        Box::new(move || {
-            cache.forget(&changed);
-            for (inbox, last) in added {
-                inbox.added(last);
-                inbox.wake();
-            }
-            for (inbox, news) in news {
-                inbox.tell(news);
-                inbox.wake();
-            }
-        })
     }
 }
 
@@ -128,7 +56,7 @@ impl Hand for Writing<'_> {
                 let rows = self
                     .ledger
                     .end_unattempted(destination, seqs, EndState::Cancelled, self.now)?;
-                self.told.news.push((destination, News::Cancelled { rows }));
+                self.told.cancelled(destination, rows);
                 Ok(())
             }
             Change::Deliver { to, of } => self.insert(to, of.lane, of.key, None),
@@ -170,7 +98,7 @@ impl Writing<'_> {
                 repeats.map_or(0, |repetition| repetition.replays),
                 repeats.map_or(0, |repetition| repetition.renewed),
             ))?;
-        self.told.added.insert(destination, seq);
+        self.told.added(destination, seq);
         Ok(())
     }
 
@@ -208,16 +136,16 @@ impl Writing<'_> {
                 resend_of.map(|first| first.key),
                 notification.key,
             ))?;
-        self.told.changed.push(notification.key);
+        self.told.changed(notification.key);
         Ok(())
     }
 
     fn route(&mut self, notification: &Rerouted) -> rusqlite::Result<()> {
         self.ledger
             .connection
-            .prepare_cached("UPDATE notifications SET standing = 'routed', event = coalesce(event, ?) WHERE id = ?")?
+            .prepare_cached("UPDATE notifications SET event = coalesce(event, ?) WHERE id = ?")?
             .execute((notification.event, notification.key))?;
-        self.told.changed.push(notification.key);
+        self.told.changed(notification.key);
         Ok(())
     }
 
@@ -226,7 +154,7 @@ impl Writing<'_> {
             .connection
             .prepare_cached("UPDATE destinations SET paused = ? WHERE id = ?")?
             .execute((self.now.as_millisecond(), destination))?;
-        self.told.news.push((destination, News::Paused));
+        self.told.news(destination, News::Paused);
         Ok(())
     }
 
@@ -240,7 +168,7 @@ impl Writing<'_> {
                  RETURNING give_up_from",
             )?
             .query_row((self.now.as_millisecond(), destination), |row| timestamp(row, 0))?;
-        self.told.news.push((destination, News::Resumed { give_up_from }));
+        self.told.news(destination, News::Resumed { give_up_from });
         Ok(())
     }
 }

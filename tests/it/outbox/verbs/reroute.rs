@@ -314,6 +314,32 @@ async fn what_was_not_shared_at_its_time_gets_an_event_by_backfill_and_both_form
 }
 
 #[tokio::test]
+async fn backfill_of_one_shop_takes_what_is_parked_from_nobody() {
+    let store = TestStore::new();
+    let outbox = store.open();
+    let nowhere = circle("acme", "token.*", vec![member(PARIS, "")]);
+    let body = Form::token_created(PARIS, "token-1").signed();
+    let (_, standing) = arrives(&outbox, &nowhere, &body).await;
+    assert_eq!(standing, Standing::Parked);
+    let nice = Member {
+        learns_by_event: false,
+        learns_by_form: false,
+        ..member(NICE, "event form")
+    };
+    let shops = vec![member(PARIS, "form"), member(LYON, "event"), nice];
+    let circles: Circles = Arc::new(vec![circle("acme", "token.*", shops)]);
+    let filled = done_by(&outbox, circles.clone(), backfill(LYON)).await;
+    assert_eq!(filled, result(0, &[(LeftOut::Parked, 1)]));
+    assert_eq!(filled.to_string(), "0 done, left out: 1 (parked: replay it)");
+    // It is none of Nice's.
+    let none = done_by(&outbox, circles.clone(), backfill(NICE)).await;
+    assert!(none.found_nothing(), "{none}");
+    assert_eq!(done_by(&outbox, circles, replay(all(), None)).await, result(2, &[]));
+    assert_eq!(stored(&outbox, &paris()).await.len(), 1);
+    assert_eq!(stored(&outbox, &lyon()).await.len(), 1);
+}
+
+#[tokio::test]
 async fn backfill_withholds_what_routing_withholds_and_fills_the_named_shop_too() {
     let store = TestStore::new();
     let outbox = store.open();

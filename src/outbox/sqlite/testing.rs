@@ -1,0 +1,44 @@
+use bytes::Bytes;
+use jiff::Timestamp;
+
+use crate::domain::{DestinationKey, Format, Kind, Lane, Mode, NotificationId, Rendition};
+use crate::route::{Identity, Routed, Standing};
+
+/// A notification for the events of one shop, by number.
+pub(super) fn routed(n: u8, standing: Standing, received_at: Timestamp) -> Routed {
+    let key = DestinationKey {
+        legal_entity: "acme".parse().unwrap(),
+        shop: "12345678".parse().unwrap(),
+        mode: Mode::Test,
+        rendition: Rendition::Event,
+    };
+    Routed {
+        id: NotificationId::new(received_at),
+        received_at,
+        legal_entity: key.legal_entity.clone(),
+        shop: key.shop,
+        mode: Mode::Test,
+        format: Format::Form,
+        kind: Kind::TokenCreated,
+        token: None,
+        transaction: None,
+        standing,
+        identity: Identity {
+            hash: [n; 16],
+            until: None,
+        },
+        resend_of: None,
+        event: None,
+        lane: Lane(i64::from(n)),
+        charge: false,
+        destinations: if standing == Standing::Routed {
+            vec![key]
+        } else {
+            Vec::new()
+        },
+        withheld: Vec::new(),
+        configuration: 0,
+        headers: "user-agent: gateway".into(),
+        body: Bytes::from_static(b"vads_site_id=12345678"),
+    }
+}
