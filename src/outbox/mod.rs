@@ -538,7 +538,7 @@ impl Outbox {
             match self
                 .shared
                 .store
-                .write(move |ledger| ledger.clean(&keep, now, pass))
+                .write_and_tell(move |ledger| ledger.clean(&keep, now, pass))
                 .await
             {
                 Ok(next) => pass = next,

@@ -3,7 +3,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 use rusqlite::Connection;
 
-use super::writer::Ledger;
+use super::record::EndState;
+use super::told::Told;
+use super::writer::{AfterCommit, Ledger};
 use crate::outbox::Settings;
 
 /// Rows of one step: short enough that no acknowledgement waits for it.
@@ -17,41 +19,104 @@ const WITH_BODY: &str = "SELECT id, received_at, standing FROM notifications IND
   WHERE has_body=1 AND id > ? ORDER BY id LIMIT ?";
 const OLDEST: &str = "SELECT id, received_at, standing FROM notifications WHERE id > ? ORDER BY id LIMIT ?";
 
+/// What else is kept as a record: in each table the next ones, when they came, and when they were over, if they are.
+/// What nobody was told of yet is not over.
+const RECORDS: [(&str, &str); 5] = [
+    (
+        "SELECT id, at, done_at FROM verbs WHERE id > ? ORDER BY id LIMIT ?",
+        "DELETE FROM verbs WHERE id = ?1 AND id < (SELECT max(id) FROM verbs)",
+    ),
+    (
+        "SELECT id, at, told_at FROM troubles WHERE id > ? ORDER BY id LIMIT ?",
+        "DELETE FROM troubles WHERE id = ?1 AND id < (SELECT max(id) FROM troubles)",
+    ),
+    (
+        "SELECT id, opened_at, iif(seen = version, closed_at, NULL) FROM incidents WHERE id > ? ORDER BY id LIMIT ?",
+        "DELETE FROM incidents WHERE id = ?1 AND id < (SELECT max(id) FROM incidents)",
+    ),
+    (
+        "SELECT id, created_at, iif(state <> 0, ended_at, NULL) FROM emails WHERE id > ? ORDER BY id LIMIT ?",
+        "DELETE FROM emails WHERE id = ?1 AND id < (SELECT max(id) FROM emails)",
+    ),
+    // A configuration is over when the next one is applied: as long as what it routed last, and no longer.
+    (
+        "SELECT id, at, (SELECT at FROM configurations later WHERE later.id > one.id ORDER BY later.id LIMIT 1)
+         FROM configurations one WHERE id > ? ORDER BY id LIMIT ?",
+        "DELETE FROM configurations WHERE id = ?1 AND id < (SELECT max(id) FROM configurations)",
+    ),
+];
+
 /// How far one pass of cleaning has come.
 #[derive(Clone, Copy, Debug, Default)]
 pub(in crate::outbox) struct Pass {
-    /// Bodies up to this notification were looked at.
+    stage: Stage,
+    /// Rows of this stage up to here were looked at.
     looked_at: i64,
     pub(in crate::outbox) is_over: bool,
 }
 
+#[derive(Clone, Copy, Debug, Default)]
+enum Stage {
+    #[default]
+    Bodies,
+    Notifications,
+    /// Of the table with this number.
+    Records(usize),
+}
+
+impl Pass {
+    /// Goes on in the same stage, or in the next one if this one has found nothing more.
+    fn after(self, last_looked_at: Option<i64>) -> Self {
+        match (last_looked_at, self.stage) {
+            (Some(looked_at), _) => Self { looked_at, ..self },
+            (None, Stage::Bodies) => Self::at(Stage::Notifications),
+            (None, Stage::Notifications) => Self::at(Stage::Records(0)),
+            (None, Stage::Records(table)) if table + 1 < RECORDS.len() => Self::at(Stage::Records(table + 1)),
+            (None, Stage::Records(_)) => Self { is_over: true, ..self },
+        }
+    }
+
+    fn at(stage: Stage) -> Self {
+        Self {
+            stage,
+            ..Self::default()
+        }
+    }
+}
+
 impl Ledger {
-    /// One step of a pass: first bodies, then whole records.
-    pub(crate) fn clean(&mut self, keep: &Settings, now: Timestamp, pass: Pass) -> rusqlite::Result<Pass> {
-        let ended_by = before(now, keep.keep_bodies);
-        let bodies = older(candidates(&self.connection, WITH_BODY, pass.looked_at)?, ended_by);
-        for candidate in &bodies {
-            if self.is_resolved(candidate, ended_by, before(now, UNRESOLVED))? {
-                self.forget_body(candidate.id)?;
+    /// One step of a pass: first bodies, then whole notifications, then what else is kept. Returns what is to be told
+    /// once it is committed, too.
+    pub(crate) fn clean(
+        &mut self,
+        keep: &Settings,
+        now: Timestamp,
+        pass: Pass,
+    ) -> rusqlite::Result<(Pass, AfterCommit)> {
+        let mut told = Told::default();
+        let records_by = before(now, keep.keep_records.max(UNRESOLVED));
+        let last_looked_at = match pass.stage {
+            Stage::Bodies => {
+                let ended_by = before(now, keep.keep_bodies);
+                let bodies = older(candidates(&self.connection, WITH_BODY, pass.looked_at)?, ended_by);
+                for candidate in &bodies {
+                    if self.is_resolved(candidate, ended_by, before(now, UNRESOLVED))? {
+                        self.forget_body(candidate.id, now, &mut told)?;
+                    }
+                }
+                bodies.last().map(|body| body.id)
             }
-        }
-        if let Some(last) = bodies.last() {
-            return Ok(Pass {
-                looked_at: last.id,
-                is_over: false,
-            });
-        }
-        let records = older(
-            candidates(&self.connection, OLDEST, 0)?,
-            before(now, keep.keep_records.max(UNRESOLVED)),
-        );
-        for candidate in &records {
-            self.forget(candidate.id)?;
-        }
-        Ok(Pass {
-            is_over: records.is_empty(),
-            ..pass
-        })
+            Stage::Notifications => {
+                let notifications = older(candidates(&self.connection, OLDEST, pass.looked_at)?, records_by);
+                for candidate in &notifications {
+                    self.forget(candidate.id)?;
+                    told.changed(candidate.id);
+                }
+                notifications.last().map(|notification| notification.id)
+            }
+            Stage::Records(table) => self.forget_records(RECORDS[table], pass.looked_at, records_by)?,
+        };
+        Ok((pass.after(last_looked_at), told.after_commit(self)))
     }
 
     /// Whether nobody needs the body any more.
@@ -73,15 +138,43 @@ impl Ledger {
         Ok(candidate.is_routed && unresolved == 0 && last <= ended_by)
     }
 
-    fn forget_body(&self, id: i64) -> rusqlite::Result<()> {
+    fn forget_body(&self, id: i64, now: Timestamp, told: &mut Told) -> rusqlite::Result<()> {
         self.connection
             .prepare_cached("UPDATE notifications SET body = x'', headers = '', has_body = 0 WHERE id = ?")?
             .execute([id])?;
+        told.changed(id);
         // Without a body nothing can be delivered; this is what has waited for longer than it may.
-        self.connection
-            .prepare_cached("UPDATE deliveries SET state = 3, due = 0 WHERE notification = ? AND state = 0")?
-            .execute([id])?;
+        let open: Vec<(i64, i64)> = self
+            .connection
+            .prepare_cached(
+                "SELECT destination, seq FROM deliveries INDEXED BY deliveries_notification
+                 WHERE notification = ? AND state = 0",
+            )?
+            .query_map([id], |row| Ok((row.get(0)?, row.get(1)?)))?
+            .collect::<rusqlite::Result<_>>()?;
+        for (destination, seq) in open {
+            let rows = self.end_unattempted(destination, &[seq], EndState::Cancelled, now)?;
+            told.cancelled(destination, rows);
+        }
         Ok(())
+    }
+
+    /// Deletes what was over by then; returns how far it has looked, if there may be more. The newest row stays in any
+    /// case: its id would be given again, and e-mails are named by it.
+    fn forget_records(&self, (next, delete): (&str, &str), after: i64, over_by: i64) -> rusqlite::Result<Option<i64>> {
+        let rows: Vec<(i64, i64, Option<i64>)> = self
+            .connection
+            .prepare_cached(next)?
+            .query_map((after, STEP), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
+            .collect::<rusqlite::Result<_>>()?;
+        let mut looked_at = None;
+        for (id, _, over_at) in rows.into_iter().filter(|(_, came_at, _)| *came_at <= over_by) {
+            if over_at.is_some_and(|over_at| over_at <= over_by) {
+                self.connection.prepare_cached(delete)?.execute([id])?;
+            }
+            looked_at = Some(id);
+        }
+        Ok(looked_at)
     }
 
     fn forget(&self, id: i64) -> rusqlite::Result<()> {
@@ -132,60 +225,21 @@ fn before(now: Timestamp, age: Duration) -> i64 {
 mod tests {
     use std::sync::Arc;
 
-    use bytes::Bytes;
     use tokio::sync::{Notify, watch};
 
     use super::*;
-    use crate::domain::{DestinationKey, Format, Kind, Lane, Mode, NotificationId, Rendition};
     use crate::outbox::cache::Cache;
     use crate::outbox::sqlite::Store;
-    use crate::route::{Identity, Routed, Standing};
+    use crate::outbox::sqlite::testing::routed;
+    use crate::route::Standing;
 
     const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-
-    fn routed(n: u8, standing: Standing, received_at: Timestamp) -> Routed {
-        let key = DestinationKey {
-            legal_entity: "acme".parse().unwrap(),
-            shop: "12345678".parse().unwrap(),
-            mode: Mode::Test,
-            rendition: Rendition::Event,
-        };
-        Routed {
-            id: NotificationId::new(received_at),
-            received_at,
-            legal_entity: key.legal_entity.clone(),
-            shop: key.shop,
-            mode: Mode::Test,
-            format: Format::Form,
-            kind: Kind::TokenCreated,
-            token: None,
-            transaction: None,
-            standing,
-            identity: Identity {
-                hash: [n; 16],
-                until: None,
-            },
-            resend_of: None,
-            event: None,
-            lane: Lane(i64::from(n)),
-            charge: false,
-            destinations: if standing == Standing::Routed {
-                vec![key]
-            } else {
-                Vec::new()
-            },
-            withheld: Vec::new(),
-            configuration: 0,
-            headers: "user-agent: gateway".into(),
-            body: Bytes::from_static(b"vads_site_id=12345678"),
-        }
-    }
 
     /// Ids of what still has a body, and of what is still there, after all steps of a pass.
     fn after_pass(ledger: &mut Ledger, keep: &Settings, now: Timestamp) -> rusqlite::Result<(Vec<i64>, Vec<i64>)> {
         let mut pass = Pass::default();
         while !pass.is_over {
-            pass = ledger.clean(keep, now, pass)?;
+            (pass, _) = ledger.clean(keep, now, pass)?;
         }
         let ids = |query: &str| -> rusqlite::Result<Vec<i64>> {
             ledger
@@ -265,6 +319,82 @@ mod tests {
         store.close();
     }
 
+    #[tokio::test]
+    async fn records_go_when_they_were_over_for_long_enough_and_what_waits_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let keep = Settings {
+            path: folder.path().join("outbox.db"),
+            keep_bodies: DAY * 14,
+            keep_records: DAY * 400,
+        };
+        let (failed, _failure) = watch::channel(None);
+        let cache = Arc::new(Cache::new(0));
+        let store = Store::open(&keep.path, failed, Arc::new(Notify::new()), cache).unwrap();
+        let start = Timestamp::from_second(1_800_000_000).unwrap();
+        let on = move |day: u32| (start + DAY * day).as_millisecond();
+        store
+            .write(move |ledger| {
+                let connection = &ledger.connection;
+                // 1 is over on day 0, 2 is not over, 3 is over on day 10, 4 is over on day 0 and the newest; the incident
+                // 5 is closed, but not told of.
+                for (id, over_at) in [(1, Some(on(0))), (2, None), (3, Some(on(10))), (4, Some(on(0)))] {
+                    let row = (id, on(0), over_at);
+                    connection.execute(
+                        "INSERT INTO verbs(id, at, asked_by, verb, quick, done_at) VALUES (?, ?, '', '', 0, ?)",
+                        row,
+                    )?;
+                    connection.execute("INSERT INTO troubles(id, at, facts, told_at) VALUES (?, ?, '', ?)", row)?;
+                    connection.execute(
+                        "INSERT INTO incidents(id, destination, opened_at, closed_at, facts, seen)
+                         VALUES (?1, ?1, ?2, ?3, '', 1)",
+                        row,
+                    )?;
+                    connection.execute(
+                        "INSERT INTO emails(id, thread, step, address, message_id, subject, body, created_at, due,
+                           ended_at, state)
+                         VALUES (?1, '', ?1, '', '', '', '', ?2, ?2, ?3, iif(?3 IS NULL, 0, 1 + ?1 % 2))",
+                        row,
+                    )?;
+                }
+                connection.execute(
+                    "INSERT INTO incidents(id, destination, opened_at, closed_at, facts, seen)
+                     VALUES (5, 5, ?1, ?1, '', 0), (6, 6, ?1, NULL, '', 0)",
+                    [on(0)],
+                )?;
+                for day in [0, 10, 20] {
+                    connection.execute(
+                        "INSERT INTO configurations(at, applied_by, hash, texts) VALUES (?, '', '', '')",
+                        [on(day)],
+                    )?;
+                }
+                for (day, verbs, incidents, configurations) in [
+                    (399, vec![1, 2, 3, 4], vec![1, 2, 3, 4, 5, 6], vec![1, 2, 3]),
+                    (400, vec![2, 3, 4], vec![2, 3, 5, 6], vec![1, 2, 3]),
+                    (410, vec![2, 4], vec![2, 5, 6], vec![2, 3]),
+                    (1_000, vec![2, 4], vec![2, 5, 6], vec![3]),
+                ] {
+                    after_pass(ledger, &keep, start + DAY * day)?;
+                    for (table, expected) in [
+                        ("verbs", &verbs),
+                        ("troubles", &verbs),
+                        ("emails", &verbs),
+                        ("incidents", &incidents),
+                        ("configurations", &configurations),
+                    ] {
+                        let mut ids = ledger
+                            .connection
+                            .prepare(&format!("SELECT id FROM {table} ORDER BY id"))?;
+                        let ids: Vec<i64> = ids.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+                        assert_eq!(&ids, expected, "{table} on day {day}");
+                    }
+                }
+                Ok(())
+            })
+            .await
+            .unwrap();
+        store.close();
+    }
+
     #[test]
     fn a_step_looks_at_few_rows_however_many_there_are() {
         let folder = tempfile::tempdir().unwrap();
@@ -278,10 +408,22 @@ mod tests {
                  SELECT CAST(i AS BLOB), 1000, '', '', '', '', '', 'routed', 0, '', x'' FROM n",
             )
             .unwrap();
-        for query in [WITH_BODY, OLDEST] {
+        opened
+            .writer
+            .execute_batch(
+                "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000)
+                 INSERT INTO verbs(at, asked_by, verb, quick, done_at) SELECT 1, '', '', 0, 1 FROM n;
+                 INSERT INTO configurations(at, applied_by, hash, texts) SELECT 1, '', '', '' FROM verbs;
+                 INSERT INTO troubles(at, facts, told_at) SELECT at, '', done_at FROM verbs;
+                 INSERT INTO incidents(destination, opened_at, closed_at, facts, seen) SELECT id, 1, 1, '', 1 FROM verbs;
+                 INSERT INTO emails(thread, step, address, message_id, subject, body, created_at, state, due, ended_at)
+                 SELECT '', id, '', '', '', '', 1, 1, 1, 1 FROM verbs",
+            )
+            .unwrap();
+        for query in [WITH_BODY, OLDEST].into_iter().chain(RECORDS.map(|(next, _)| next)) {
             let mut statement = opened.writer.prepare(query).unwrap();
             let rows = statement.query_map((0, STEP), |_| Ok(())).unwrap().count();
-            assert_eq!(rows, 50);
+            assert_eq!(rows, 50, "{query}");
             let steps = statement.get_status(rusqlite::StatementStatus::VmStep);
             assert!(steps < 2_000, "{steps}: {query}");
         }

@@ -378,3 +378,41 @@ async fn give_up_counts_from_the_first_time_that_a_shop_is_served() {
         assert_eq!(owned.give_up_from, served_at);
     }
 }
+
+#[tokio::test]
+async fn owner_hears_what_retention_has_ended_and_nobody_gets_it_without_its_body() {
+    let store = TestStore::new();
+    let outbox = store.open();
+    let (owned, inbox) = own(&outbox, &paris()).await;
+    let received_at = SystemClock.now() - SignedDuration::from_hours(91 * 24);
+    for token in ["a", "b"] {
+        let routed = Routed {
+            received_at,
+            ..notification(token, token)
+        };
+        outbox.accept(routed).await.unwrap();
+    }
+    let keys: Vec<_> = handed_over(&news(&inbox, 2).await)
+        .iter()
+        .map(|named| named.notification)
+        .collect();
+    record(&outbox, &inbox, failed(attempt(owned.lease, 1, "a"), 30)).await;
+    assert!(outbox.notification(keys[1]).await.is_ok(), "it is in memory");
+    let mut gone = Vec::new();
+    let told = eventually("both are ended", async || {
+        for news in inbox.take().0 {
+            match news {
+                News::Cancelled { rows } => gone.extend(rows.iter().map(|row| (row.seq, row.lane, row.failed))),
+                other => panic!("{other:?}"),
+            }
+        }
+        (gone.len() == 2).then_some(())
+    });
+    outbox.clean(store.settings(), Arc::new(SystemClock), told).await;
+    assert_eq!(gone, [(1, Lane::of("a"), true), (2, Lane::of("b"), false)]);
+    assert_eq!(open_seqs(&outbox, owned.lease).await, [0; 0]);
+    for key in keys {
+        let read = outbox.notification(key).await;
+        assert!(matches!(read, Err(OutboxError::Unreadable(_))), "{read:?}");
+    }
+}
