@@ -58,7 +58,9 @@ where
         Err(_elapsed) => return Err(ReceiveError::TooSlow),
         Ok(Err(error)) if error.is::<LengthLimitError>() => return Err(ReceiveError::TooLarge { limit }),
         Ok(Err(_)) => return Err(ReceiveError::CutShort),
-        Ok(Ok(body)) => body.to_bytes(),
+        // A copy: what hyper gives is a part of its read buffer, which is several times as large, and which the body
+        // would keep as long as it is kept itself.
+        Ok(Ok(body)) => Bytes::copy_from_slice(&body.to_bytes()),
     };
     Ok(Arrived {
         client: call.client,
