@@ -29,8 +29,9 @@ pub(super) struct Options {
     format: Format,
 }
 
+/// For people, or for programs.
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum Format {
+pub(super) enum Format {
     Json,
     Text,
 }

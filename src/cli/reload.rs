@@ -4,9 +4,9 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 
-use super::check::CONFIGURATION_ERROR;
+use super::check::{CONFIGURATION_ERROR, Format};
 use super::daemon::Daemon;
 use crate::admin::{RELOAD, Reload, Verdict, VerdictKind};
 
@@ -30,12 +30,6 @@ pub(super) struct ReloadOptions {
 pub(super) struct DiffOptions {
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Format {
-    Json,
-    Text,
 }
 
 pub(super) fn run(file: &Path, options: &ReloadOptions) -> anyhow::Result<ExitCode> {

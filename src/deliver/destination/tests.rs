@@ -1,3 +1,5 @@
+use std::num::NonZeroUsize;
+
 use rusqlite::Connection;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
@@ -10,14 +12,7 @@ use crate::route::{Identity, Routed, Standing};
 
 #[tokio::test]
 async fn a_store_that_fails_at_the_start_is_asked_again() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("outbox.db");
-    let outbox = Outbox::open(&outbox::Settings {
-        path: path.clone(),
-        keep_bodies: Duration::from_secs(3600),
-        keep_records: Duration::from_secs(3600),
-    })
-    .unwrap();
+    let (_folder, path, outbox) = store();
     // As a full disk would do it: the first write of an owner fails.
     let beside = Connection::open(&path).unwrap();
     beside
@@ -25,12 +20,9 @@ async fn a_store_that_fails_at_the_start_is_asked_again() {
             "CREATE TRIGGER full BEFORE UPDATE OF owner ON destinations BEGIN SELECT RAISE(ABORT, 'full'); END",
         )
         .unwrap();
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let settings = settings(Rendition::AsReceived(Format::Form), "http://127.0.0.1:1/");
-    let prepared = Arc::new(Prepared::new(settings, &clock).unwrap());
-    let key = prepared.key().clone();
+    let (prepared, key) = prepared("http://127.0.0.1:1/");
     let (wanted, told) = watch::channel(Wanted::Served(prepared));
-    let mut served = tokio::spawn(keep(key, outbox.clone(), clock, told));
+    let mut served = tokio::spawn(keep(key, outbox.clone(), Arc::new(SystemClock), told));
     let gave_up = timeout(Duration::from_millis(200), &mut served).await;
     assert!(gave_up.is_err(), "{gave_up:?}");
 
@@ -80,6 +72,28 @@ async fn what_is_not_recorded_yet_keeps_a_parked_destination_until_it_is() {
     wanted.send_replace(Wanted::Stopped);
     served.await.unwrap();
     shop.called(1).await;
+}
+
+#[tokio::test]
+async fn owner_whose_lease_is_lost_stops_serving() {
+    let (_folder, path, outbox) = store();
+    let shop = Shop::open().await;
+    let (prepared, key) = prepared(&shop.url);
+    let (_wanted, mut told) = watch::channel(Wanted::Served(Arc::clone(&prepared)));
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let (by, now) = (outbox.clone(), Arc::clone(&clock));
+    let serving = tokio::spawn(async move { serve(&prepared, &by, &now, &mut told).await });
+    let beside = Connection::open(&path).unwrap();
+    beside
+        .execute_batch("CREATE TRIGGER full BEFORE INSERT ON attempts BEGIN SELECT RAISE(ABORT, 'full'); END")
+        .unwrap();
+    outbox.accept(routed(&key)).await.unwrap();
+    shop.called(1).await;
+    // While the record waits for the store, another one takes the destination over.
+    outbox.own(&key, Arc::new(Inbox::default()), clock.now()).await.unwrap();
+    beside.execute_batch("DROP TRIGGER full").unwrap();
+    let ended = timeout(Duration::from_secs(20), serving).await;
+    ended.expect("it serves no more").unwrap().unwrap();
 }
 
 /// A shop that takes everything, one call a connection.
@@ -139,6 +153,7 @@ fn store() -> (tempfile::TempDir, std::path::PathBuf, Outbox) {
 fn prepared(url: &str) -> (Arc<Prepared>, DestinationKey) {
     let mut settings = settings(Rendition::AsReceived(Format::Form), url);
     settings.allow_private = true;
+    settings.concurrency = NonZeroUsize::new(4).unwrap();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let prepared = Prepared::new(settings, &clock).unwrap();
     let key = prepared.key().clone();

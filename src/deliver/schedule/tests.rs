@@ -373,3 +373,25 @@ fn clock_that_is_set_back_makes_nobody_wait_for_longer() {
     );
     assert_eq!(attempt(&mut schedule, at(1)).head.seq, 1);
 }
+
+#[test]
+fn charge_goes_before_what_else_is_new_and_what_comes_after_it_does_not() {
+    let mut schedule = schedule(Limits::new(1, None), 0);
+    for (seq, charge) in [(1, false), (2, false), (3, true), (4, false)] {
+        let News::HandedOver(named) = handed_over(seq, seq) else {
+            unreachable!("it is one");
+        };
+        schedule.news(&News::HandedOver(Named { charge, ..named }), at(0));
+    }
+    let mut taken = Vec::new();
+    for _ in 0..5 {
+        let job = attempt(&mut schedule, at(0));
+        let Head { seq, lane, .. } = job.head;
+        taken.push(seq);
+        schedule.succeeded(job, at(0));
+        // Another delivery of the charge's token, without a charge, came meanwhile.
+        let next = (seq == 3).then(|| head(5, lane.0, None));
+        schedule.news(&News::Recorded { seq, lane, next }, at(0));
+    }
+    assert_eq!(taken, [3, 1, 2, 4, 5]);
+}
