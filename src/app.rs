@@ -12,7 +12,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
-use crate::admin::{Admin, Asked, Reload, SocketError, Verdict, Who};
+use crate::admin::{Admin, Asked, Parts, Reload, Running, SocketError, Verdict, Who};
 use crate::alert::{self, Alert, MailerError};
 use crate::config::{Config, Loaded, Text};
 use crate::deliver::{self, Circles, Delivery, Destinations, Verbs};
@@ -75,7 +75,9 @@ pub struct Control {
     intake: Arc<Intake>,
     delivery: deliver::Control,
     circles: watch::Sender<Circles>,
+    running: watch::Sender<Running>,
     outbox: Outbox,
+    verbs: Verbs,
     alert: alert::Control,
     clock: Arc<dyn Clock>,
     questions: mpsc::Sender<Asked>,
@@ -113,6 +115,15 @@ impl Control {
         let id = self.outbox.ask_for(verb, asked_by, self.clock.now()).await?;
         self.outbox.verb_result(id).await
     }
+
+    /// Says what would come of it, and does nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`OutboxError::Failed`] if the store cannot be read.
+    pub async fn foresee(&self, verb: &Verb) -> Result<VerbResult, OutboxError> {
+        self.verbs.foresee(verb).await
+    }
 }
 
 impl App {
@@ -136,14 +147,30 @@ impl App {
         ));
         let receiver = Receiver::new(config.receiver.clone(), &intake)?;
         let (ask, questions) = mpsc::channel(1);
-        let admin = Admin::bind(&config.admin.socket, ask.clone())?;
         let (circles, circles_of_now) = watch::channel(Arc::new(config.circles.clone()));
-        let verbs = Verbs::new(outbox.clone(), circles_of_now, Arc::clone(clock));
+        let verbs = Verbs::new(outbox.clone(), circles_of_now.clone(), Arc::clone(clock));
+        let (running, running_now) = watch::channel(Running {
+            since: clock.now(),
+            listen: config.receiver.listen,
+            configuration: hash.clone(),
+        });
+        let parts = Parts {
+            outbox: outbox.clone(),
+            store: config.store.path.clone(),
+            verbs: verbs.clone(),
+            circles: circles_of_now,
+            running: running_now,
+            clock: Arc::clone(clock),
+            questions: ask.clone(),
+        };
+        let admin = Admin::bind(&config.admin.socket, parts)?;
         let control = Control {
             intake,
             delivery: delivery.control(),
             circles,
+            running,
             outbox: outbox.clone(),
+            verbs: verbs.clone(),
             alert: alert.control(),
             clock: Arc::clone(clock),
             questions: ask,
@@ -181,6 +208,9 @@ impl App {
     ///
     /// [`RunError`] if it had to end by itself.
     pub async fn run(mut self, listener: TcpListener, shutdown: impl Future<Output = ()>) -> Result<(), RunError> {
+        if let Ok(address) = listener.local_addr() {
+            self.control.running.send_modify(|running| running.listen = address);
+        }
         self.reloader.begin(&self.texts).await;
         let (stop, stopped) = watch::channel(false);
         let mut parts = JoinSet::new();

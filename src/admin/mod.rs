@@ -2,17 +2,21 @@
 //!
 //! ```text
 //!   ipn-router reload ── HTTP over ipn-router.sock ─▶ api ── Asked ─▶ app
+//!                                                    ── reads, verbs ─▶ outbox
 //! ```
 //!
 //! The socket's file mode says who: its owner and its group (root may always). There is no token to look for at night.
 //! What is asked by whom is logged.
 //!
-//! What is left out: doing it. This folder turns a request into a question to `app`, and the answer into JSON.
+//! Whoever listens tells the routes who asks ([`Who`]); they do not know through what the request came.
+//!
+//! What is left out: doing it. What is only read comes from the outbox; what operators want done is written down there,
+//! and the engine does it; only what concerns the whole daemon is a question to `app`.
 
 mod api;
 mod socket;
 mod verdict;
 
-pub use api::{Asked, RELOAD, Reload, Who};
+pub use api::{Asked, Parts, RELOAD, Reload, Running, Who};
 pub use socket::{Admin, SocketError};
 pub use verdict::{Problem, Told, Verdict, VerdictKind};

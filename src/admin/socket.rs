@@ -5,12 +5,12 @@ use std::os::unix::net::UnixStream as Probe;
 use std::path::{Path, PathBuf};
 
 use axum::extract::connect_info::Connected;
+use axum::extract::{ConnectInfo, Request};
+use axum::middleware::map_request;
 use axum::serve::IncomingStream;
 use tokio::net::UnixListener;
-use tokio::sync::mpsc;
 
-use super::Asked;
-use super::api::router;
+use super::api::{Parts, Who, router};
 
 /// Its owner and its group.
 const MODE: u32 = 0o660;
@@ -28,8 +28,8 @@ pub enum SocketError {
 
 /// Who is at the other end.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Peer {
-    pub(super) user: u32,
+struct Peer {
+    user: u32,
 }
 
 impl Connected<IncomingStream<'_, UnixListener>> for Peer {
@@ -40,12 +40,17 @@ impl Connected<IncomingStream<'_, UnixListener>> for Peer {
     }
 }
 
+async fn say_who(ConnectInfo(peer): ConnectInfo<Peer>, mut request: Request) -> Request {
+    request.extensions_mut().insert(Who::Command { user: peer.user });
+    request
+}
+
 /// Answers commands.
 #[derive(Debug)]
 pub struct Admin {
     path: PathBuf,
     listener: std::os::unix::net::UnixListener,
-    questions: mpsc::Sender<Asked>,
+    parts: Parts,
 }
 
 impl Admin {
@@ -54,7 +59,7 @@ impl Admin {
     /// # Errors
     ///
     /// [`SocketError`]: somebody else has it, or it cannot be made.
-    pub fn bind(path: &Path, questions: mpsc::Sender<Asked>) -> Result<Self, SocketError> {
+    pub fn bind(path: &Path, parts: Parts) -> Result<Self, SocketError> {
         let unusable = |error| SocketError::Unusable(path.to_owned(), error);
         match fs::symlink_metadata(path) {
             Ok(found) if !found.file_type().is_socket() => return Err(SocketError::Occupied(path.to_owned())),
@@ -69,13 +74,15 @@ impl Admin {
         Ok(Self {
             path: path.to_owned(),
             listener,
-            questions,
+            parts,
         })
     }
 
     /// Answers until `stop`.
     pub async fn serve(self, stop: impl Future<Output = ()> + Send + 'static) {
-        let app = router(self.questions).into_make_service_with_connect_info::<Peer>();
+        let app = router(self.parts)
+            .layer(map_request(say_who))
+            .into_make_service_with_connect_info::<Peer>();
         let served = match UnixListener::from_std(self.listener) {
             Ok(listener) => axum::serve(listener, app).with_graceful_shutdown(stop).await,
             Err(error) => Err(error),

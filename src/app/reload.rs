@@ -141,6 +141,10 @@ impl Reloader {
             .await
             .map_err(|error| with_causes(&error))?;
         self.running = loaded.config;
+        let configuration = hash.clone();
+        self.control
+            .running
+            .send_modify(|running| running.configuration = configuration);
         self.hash = hash;
         Ok(())
     }

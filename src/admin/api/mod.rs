@@ -1,0 +1,53 @@
+//! The routes, one file for each group of them.
+
+mod reload;
+mod who;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::routing::post;
+use jiff::Timestamp;
+use tokio::sync::{mpsc, watch};
+
+use crate::deliver::{Circles, Verbs};
+use crate::domain::Clock;
+use crate::outbox::Outbox;
+
+pub use reload::{Asked, RELOAD, Reload};
+pub use who::Who;
+
+/// What the routes look at, and what does what they are asked for.
+#[derive(Clone, Debug)]
+pub struct Parts {
+    pub outbox: Outbox,
+    /// The store's file.
+    pub store: PathBuf,
+    /// Says what a verb would do.
+    pub verbs: Verbs,
+    /// The configuration of now, as far as it routes.
+    pub circles: watch::Receiver<Circles>,
+    pub running: watch::Receiver<Running>,
+    pub clock: Arc<dyn Clock>,
+    /// For what only `app` can do.
+    pub questions: mpsc::Sender<Asked>,
+}
+
+/// What can be said of the daemon itself.
+#[derive(Clone, Debug)]
+pub struct Running {
+    pub since: Timestamp,
+    /// Where the gateway's calls arrive.
+    pub listen: SocketAddr,
+    /// The hash of the configuration's texts.
+    pub configuration: String,
+}
+
+/// Every route. Whoever mounts it puts a [`Who`] into the extensions of each request.
+pub(super) fn router(parts: Parts) -> Router {
+    Router::new()
+        .route(RELOAD, post(reload::reload))
+        .with_state(Arc::new(parts))
+}
