@@ -24,21 +24,40 @@ const TROUBLE_AGAIN: SignedDuration = SignedDuration::from_hours(1);
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 #[serde(into = "String", try_from = "String")]
 pub(super) enum Step {
+    /// It had recovered, as was told, and fails again soon after.
+    FailsAgain,
     /// Dead letters; the number counts such e-mails.
     GaveUp(u32),
+    /// So many wait by now: 1 000 or 100 000.
+    Grew(u64),
     /// The destination fails.
     Opened,
     /// It is over.
     Recovered,
+    /// It is over after it had failed again: well for so long now that it will stay so.
+    RecoveredAgain,
+    /// It has failed for so many hours: 4, 12, 24 or 48.
+    StillFailing(u32),
+}
+
+impl Step {
+    /// Whether it says that the trouble is over.
+    pub(super) fn is_recovery(self) -> bool {
+        matches!(self, Self::Recovered | Self::RecoveredAgain)
+    }
 }
 
 /// The name in the store: it makes an e-mail unique, so it never changes.
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::FailsAgain => f.write_str("fails-again"),
             Self::GaveUp(nth) => write!(f, "gave-up-{nth}"),
+            Self::Grew(waiting) => write!(f, "grew-{waiting}"),
             Self::Opened => f.write_str("opened"),
             Self::Recovered => f.write_str("recovered"),
+            Self::RecoveredAgain => f.write_str("recovered-again"),
+            Self::StillFailing(hours) => write!(f, "still-failing-{hours}h"),
         }
     }
 }
@@ -53,14 +72,22 @@ impl FromStr for Step {
 
     fn from_str(name: &str) -> Result<Self, UnknownStep> {
         let unknown = || UnknownStep(name.to_owned());
-        match name {
-            "opened" => Ok(Self::Opened),
-            "recovered" => Ok(Self::Recovered),
+        let numbered = |before: &str, after: &str| name.strip_prefix(before)?.strip_suffix(after);
+        let step = match name {
+            "fails-again" => Some(Self::FailsAgain),
+            "opened" => Some(Self::Opened),
+            "recovered" => Some(Self::Recovered),
+            "recovered-again" => Some(Self::RecoveredAgain),
             _ => {
-                let nth = name.strip_prefix("gave-up-").ok_or_else(unknown)?;
-                nth.parse().map(Self::GaveUp).map_err(|_| unknown())
+                let gave_up = numbered("gave-up-", "")
+                    .and_then(|nth| nth.parse().ok())
+                    .map(Self::GaveUp);
+                let grew = || numbered("grew-", "")?.parse().ok().map(Self::Grew);
+                let still = || numbered("still-failing-", "h")?.parse().ok().map(Self::StillFailing);
+                gave_up.or_else(grew).or_else(still)
             }
-        }
+        };
+        step.ok_or_else(unknown)
     }
 }
 

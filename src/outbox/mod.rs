@@ -56,8 +56,8 @@ use room::Room;
 pub use inbox::{Inbox, News};
 pub use look::{StoreLook, StoreState, look};
 pub use rows::{
-    Accepted, AttemptRecord, DueEmail, Gone, Head, IncidentRow, Lease, Named, NewEmail, Next, Old, OutboxError, Owned,
-    Page, StoredNotification, Telling, TroubleRow, Waiting, WaitingNotification,
+    Accepted, Acknowledged, AttemptRecord, DueEmail, Gone, Head, IncidentRow, Lease, Named, NewEmail, Next, Old,
+    OutboxError, Owned, Page, StoredNotification, Telling, TroubleRow, Waiting, WaitingNotification,
 };
 pub use sqlite::OpenError;
 pub use verbs::{Batch, Foreseen, Found, Kept, LeftOut, Progress, Rerouted, VerbId, VerbResult, VerbRow, VerbState};
@@ -419,6 +419,27 @@ impl Outbox {
             .store
             .ask(move |connection| sqlite::unseen_incidents(connection, limit))
             .await
+    }
+
+    /// Somebody looks after an incident: no reminders until it is over, or until this time.
+    ///
+    /// # Errors
+    ///
+    /// [`OutboxError`]: not noted.
+    pub async fn acknowledge(
+        &self,
+        incident: i64,
+        by: String,
+        until: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Result<Acknowledged, OutboxError> {
+        let noted = self
+            .shared
+            .store
+            .write(move |ledger| ledger.acknowledge(incident, &by, until, now))
+            .await?;
+        self.shared.alert_changed.notify_one();
+        Ok(noted)
     }
 
     /// Troubles that were not told yet.

@@ -199,6 +199,17 @@ pub struct IncidentRow {
     pub told: String,
 }
 
+/// What came of acknowledging an incident.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Acknowledged {
+    /// So many incidents are told no more: this one, and those that are told together with it.
+    Noted(usize),
+    /// It is over already.
+    NotOpen,
+    /// There is no incident with this number.
+    Unknown,
+}
+
 /// What waits for a destination, as an e-mail shows it.
 #[derive(Clone, Debug, Default)]
 pub struct Waiting {

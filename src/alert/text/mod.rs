@@ -50,7 +50,7 @@ pub(super) fn incident_email(situation: &Situation<'_>, step: Step) -> Email {
     let mut page = Page::default();
     situation.what_failed(&mut page, step);
     situation.the_answer(&mut page, step);
-    if step != Step::Recovered {
+    if !step.is_recovery() {
         situation.what_it_means(&mut page);
     }
     situation.what_happens_next(&mut page, step);
@@ -73,13 +73,18 @@ impl Situation<'_> {
                 format!("{url} says that the signature is wrong")
             }
             Step::Opened => format!("{url} fails, {} waiting", self.waiting.count),
-            Step::Recovered if given_up > 0 => {
+            Step::FailsAgain => format!("{url} fails again, {} waiting", self.waiting.count),
+            Step::Grew(_) => format!("{url} fails, {} waiting by now", self.waiting.count),
+            Step::StillFailing(hours) => format!("{url} fails since {hours} h, {} waiting", self.waiting.count),
+            Step::Recovered | Step::RecoveredAgain if given_up > 0 => {
                 format!(
                     "{url} works again, {} delivered, {given_up} given up",
                     self.incident.delivered
                 )
             }
-            Step::Recovered => format!("{url} works again, {} delivered", self.incident.delivered),
+            Step::Recovered | Step::RecoveredAgain => {
+                format!("{url} works again, {} delivered", self.incident.delivered)
+            }
         };
         subject(
             self.destination.mode.word(),
@@ -92,9 +97,10 @@ impl Situation<'_> {
         let Self {
             destination, incident, ..
         } = self;
-        page.heading(match step {
-            Step::Recovered => "What failed, and works again",
-            Step::GaveUp(_) | Step::Opened => "What failed",
+        page.heading(if step.is_recovery() {
+            "What failed, and works again"
+        } else {
+            "What failed"
         });
         page.fact("Shop", &format!("{} ({})", self.shop_name, destination.shop));
         page.fact("Company", self.legal_entity_name);
@@ -116,9 +122,10 @@ impl Situation<'_> {
 
     fn the_answer(&self, page: &mut Page, step: Step) {
         let last = &self.incident.last_failure;
-        page.heading(match step {
-            Step::Recovered => "The last answer that was a failure",
-            Step::GaveUp(_) | Step::Opened => "The answer received",
+        page.heading(if step.is_recovery() {
+            "The last answer that was a failure"
+        } else {
+            "The answer received"
         });
         page.paragraph(&format!("At {}:", at(last.at)));
         let symptom = words::symptom(last.symptom);
@@ -149,7 +156,7 @@ impl Situation<'_> {
             let given_up = count(incident.given_up.count, "delivery was", "deliveries were");
             page.paragraph(&format!("{given_up} given up: kept, but not tried again."));
         }
-        if incident.last_failure.symptom == Symptom::KoSignature && step != Step::Recovered {
+        if incident.last_failure.symptom == Symptom::KoSignature && !step.is_recovery() {
             page.paragraph("What the plugin refused counts as delivered: it is not sent again.");
         }
         if waiting.count == 0 {
@@ -163,7 +170,7 @@ impl Situation<'_> {
                 "{number}{oldest}. They are sent as soon as the URL takes them."
             ));
         }
-        if step == Step::Recovered {
+        if step.is_recovery() {
             page.paragraph("You are told when it fails again.");
             return;
         }
@@ -181,14 +188,14 @@ impl Situation<'_> {
 
     fn what_you_can_do(&self, page: &mut Page, step: Step) {
         page.heading("What you can do now");
-        let mut advice = if step == Step::Recovered {
+        let mut advice = if step.is_recovery() {
             Vec::new()
         } else {
             self.how_to_mend()
         };
         let refused = self.incident.last_failure.symptom == Symptom::KoSignature;
         if self.incident.given_up.count > 0 || refused {
-            let when = if step == Step::Recovered {
+            let when = if step.is_recovery() {
                 "Have"
             } else {
                 "Once it works, have"
@@ -255,7 +262,7 @@ impl Situation<'_> {
                 page.item(&format!("{}, {kind}", at(id.received_at())), &format!("id {id}"));
             }
         }
-        if self.waiting.count > 0 && step != Step::Recovered {
+        if self.waiting.count > 0 && !step.is_recovery() {
             page.heading(&first_of(self.waiting.count, self.waiting.first.len(), "waiting"));
             for notification in &self.waiting.first {
                 let (first, id) = listed(notification);

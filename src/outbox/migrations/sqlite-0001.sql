@@ -94,9 +94,15 @@ CREATE TABLE incidents(
   facts TEXT NOT NULL,              -- JSON, written by the destination's owner with the attempt
   version INTEGER NOT NULL DEFAULT 1,
   told TEXT NOT NULL DEFAULT '',    -- JSON, written by the holder of the lease `alert`
-  seen INTEGER NOT NULL DEFAULT 0   -- the version that `told` has taken into account
+  seen INTEGER NOT NULL DEFAULT 0,  -- the version that `told` has taken into account
+  told_with INTEGER,                -- the incident in whose thread this one is told, with others that fail alike; may be itself
+  acknowledged_at INTEGER,
+  acknowledged_by TEXT,
+  acknowledged_until INTEGER        -- NULL: until it is over
 ) STRICT;
 CREATE UNIQUE INDEX incidents_open ON incidents(destination) WHERE closed_at IS NULL;
+CREATE INDEX incidents_destination ON incidents(destination, id);
+CREATE INDEX incidents_told_with ON incidents(told_with) WHERE told_with IS NOT NULL;
 CREATE INDEX incidents_unseen ON incidents(id) WHERE seen <> version;
 
 -- The daemon's own trouble.
@@ -118,9 +124,31 @@ CREATE TABLE heard(
   PRIMARY KEY(legal_entity, mode)
 ) WITHOUT ROWID, STRICT;
 
+-- Failed attempts of destinations whose people want an e-mail for each; a row goes when its e-mails are made.
+CREATE TABLE untold_attempts(
+  id INTEGER PRIMARY KEY,
+  destination INTEGER NOT NULL,
+  seq INTEGER NOT NULL,
+  n INTEGER NOT NULL,
+  last INTEGER NOT NULL             -- 1: it made the delivery a dead letter
+) STRICT;
+
+-- What a shop's plugin said against what it was delivered, not about the signature: the first of each day.
+CREATE TABLE complaints(
+  id INTEGER PRIMARY KEY,
+  destination INTEGER NOT NULL,
+  day TEXT NOT NULL,                -- YYYY-MM-DD, UTC
+  at INTEGER NOT NULL,
+  seq INTEGER NOT NULL,
+  verdict TEXT NOT NULL,
+  told_at INTEGER,
+  UNIQUE(destination, day)
+) STRICT;
+CREATE INDEX complaints_untold ON complaints(id) WHERE told_at IS NULL;
+
 CREATE TABLE emails(
   id INTEGER PRIMARY KEY,
-  thread TEXT NOT NULL,             -- incident or trouble
+  thread TEXT NOT NULL,             -- incident, trouble, attempt, complaint or digest
   step TEXT NOT NULL,
   address TEXT NOT NULL,
   message_id TEXT NOT NULL,
@@ -128,7 +156,7 @@ CREATE TABLE emails(
   subject TEXT NOT NULL,
   body TEXT NOT NULL,
   created_at INTEGER NOT NULL,
-  state INTEGER NOT NULL DEFAULT 0, -- 0 waiting, 1 sent, 2 failed for good
+  state INTEGER NOT NULL DEFAULT 0, -- 0 waiting, 1 sent, 2 failed for good, 3 held back, 4 a digest stands for it
   due INTEGER NOT NULL,
   attempts INTEGER NOT NULL DEFAULT 0,
   ended_at INTEGER,
@@ -136,6 +164,8 @@ CREATE TABLE emails(
   UNIQUE(thread, step, address)
 ) STRICT;
 CREATE INDEX emails_due ON emails(due) WHERE state=0;
+CREATE INDEX emails_held ON emails(address, id) WHERE state=3;
+CREATE INDEX emails_address ON emails(address, created_at);
 
 -- What operators ask for, carried out in small steps; kept as the record of who asked for what.
 CREATE TABLE verbs(

@@ -4,7 +4,7 @@ use rusqlite::{Connection, OptionalExtension};
 use super::read;
 use super::writer::Ledger;
 use crate::domain::Trouble;
-use crate::outbox::{DueEmail, IncidentRow, NewEmail, Telling, TroubleRow};
+use crate::outbox::{Acknowledged, DueEmail, IncidentRow, NewEmail, Telling, TroubleRow};
 
 pub(in crate::outbox) fn unseen_incidents(connection: &Connection, limit: u32) -> rusqlite::Result<Vec<IncidentRow>> {
     connection
@@ -109,6 +109,41 @@ impl Ledger {
             (now.as_millisecond(), facts),
         )?;
         Ok(())
+    }
+
+    /// Who is told of several incidents in one thread acknowledges them all.
+    pub(crate) fn acknowledge(
+        &self,
+        incident: i64,
+        by: &str,
+        until: Option<Timestamp>,
+        now: Timestamp,
+    ) -> rusqlite::Result<Acknowledged> {
+        let known = self
+            .connection
+            .prepare_cached("SELECT closed_at IS NULL, coalesce(told_with, 0) FROM incidents WHERE id = ?")?
+            .query_row([incident], |row| Ok((row.get::<_, bool>(0)?, row.get::<_, i64>(1)?)))
+            .optional()?;
+        let Some((is_open, told_with)) = known else {
+            return Ok(Acknowledged::Unknown);
+        };
+        if !is_open {
+            return Ok(Acknowledged::NotOpen);
+        }
+        let noted = self
+            .connection
+            .prepare_cached(
+                "UPDATE incidents SET acknowledged_at = ?, acknowledged_by = ?, acknowledged_until = ?
+                 WHERE closed_at IS NULL AND (id = ? OR told_with = ?)",
+            )?
+            .execute((
+                now.as_millisecond(),
+                by,
+                until.map(|until| until.as_millisecond()),
+                incident,
+                told_with,
+            ))?;
+        Ok(Acknowledged::Noted(noted))
     }
 
     pub(crate) fn tell(&self, telling: &Telling, now: Timestamp) -> rusqlite::Result<()> {

@@ -1,7 +1,7 @@
 //! E-mails are rows: each step decided once, each sent or failed.
 
 use ipn_router::domain::Trouble;
-use ipn_router::outbox::{NewEmail, Telling};
+use ipn_router::outbox::{Acknowledged, NewEmail, Telling};
 
 use super::attempts::incident;
 use super::*;
@@ -155,4 +155,14 @@ async fn trouble_is_told_once() {
     outbox.close();
     let left = store.open().unseen_troubles(10).await.unwrap();
     assert_eq!((left.len(), left[0].id), (1, rows[1].id));
+}
+
+#[tokio::test]
+async fn acknowledged_once_it_is_open_and_known() {
+    let (_store, outbox, id) = troubled().await;
+    let by = || "root".to_owned();
+    let noted = outbox.acknowledge(id, by(), None, now()).await.unwrap();
+    assert_eq!(noted, Acknowledged::Noted(1));
+    let unknown = outbox.acknowledge(id + 1, by(), None, now()).await.unwrap();
+    assert_eq!(unknown, Acknowledged::Unknown);
 }
