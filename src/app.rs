@@ -16,7 +16,8 @@ use crate::admin::{Admin, Asked, Parts, Reload, Running, SocketError, Verdict, W
 use crate::alert::{self, Alert, MailerError};
 use crate::config::{Config, Loaded, Text};
 use crate::deliver::{self, Circles, Delivery, Destinations, Verbs};
-use crate::domain::{Clock, DestinationKey, Verb};
+use crate::domain::{Circle, Clock, DestinationKey, Verb};
+use crate::metrics::{Metrics, Reloading};
 use crate::outbox::{self, OpenError, Outbox, OutboxError, VerbResult};
 use crate::receive::{self, Intake, Receiver};
 use crate::verify::Keyring;
@@ -63,10 +64,19 @@ pub struct App {
     alert: Alert,
     admin: Admin,
     reloader: Reloader,
+    metrics: Metrics,
     questions: mpsc::Receiver<Asked>,
     files: watch::Receiver<BTreeSet<PathBuf>>,
     is_watched: bool,
     texts: Vec<Text>,
+}
+
+/// A configuration that can be switched to.
+struct Ready {
+    rules: alert::Rules,
+    served: Destinations,
+    circles: Vec<Arc<Circle>>,
+    keyring: Keyring,
 }
 
 /// Changes the daemon while it runs.
@@ -91,19 +101,26 @@ impl Control {
         answered.await.ok()
     }
 
-    /// Receives, routes, delivers and tells by this configuration from now on; or nothing changes.
+    /// Does everything that can fail before a configuration runs; changes nothing yet.
+    fn prepare(&self, config: &Config) -> Result<Ready, BuildError> {
+        Ok(Ready {
+            rules: rules(config)?,
+            served: destinations(config.destinations.clone(), &self.clock)?,
+            circles: config.circles.clone(),
+            keyring: Keyring::new(config.keys.clone()),
+        })
+    }
+
+    /// Receives, routes, delivers and tells by this from now on.
     ///
     /// A notification that is being received, and an attempt that is being made, end as they began. What waits is
     /// delivered by the new settings of its destination; it stays in the store while there are none.
-    async fn apply(&self, config: Config, configuration: i64) -> Result<(), BuildError> {
-        let rules = rules(&config)?;
-        let served = destinations(config.destinations, &self.clock)?;
+    async fn switch(&self, ready: Ready, configuration: i64) {
         // First those who deliver, so that nothing new waits for an owner that is still to come.
-        self.delivery.serve(served).await;
-        self.alert.replace(rules);
-        self.circles.send_replace(Arc::new(config.circles));
-        self.intake.replace_rules(Keyring::new(config.keys), configuration);
-        Ok(())
+        self.delivery.serve(ready.served).await;
+        self.alert.replace(ready.rules);
+        self.circles.send_replace(Arc::new(ready.circles));
+        self.intake.replace_rules(ready.keyring, configuration);
     }
 
     /// Does what an operator asks for, and returns what came of it. It is done to its end even if nobody waits for it.
@@ -177,7 +194,17 @@ impl App {
         };
         let (files_changed, files) = watch::channel(BTreeSet::from([path.clone()]));
         let store = config.store.clone();
-        let reloader = Reloader::new(path, config, hash, control.clone(), outbox.clone(), files_changed);
+        let reloading = Reloading::default();
+        let metrics = Metrics::new(receiver.counts(), outbox.counts(), delivery.counts(), &reloading);
+        let reloader = Reloader::new(
+            path,
+            config,
+            hash,
+            control.clone(),
+            outbox.clone(),
+            files_changed,
+            reloading,
+        );
         Ok(Self {
             control,
             outbox,
@@ -189,11 +216,17 @@ impl App {
             alert,
             admin,
             reloader,
+            metrics,
             questions,
             files,
             is_watched: loaded.watch,
             texts: loaded.texts,
         })
+    }
+
+    /// What is counted.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
     }
 
     /// To change it while it runs.

@@ -25,6 +25,7 @@
 //! `receive`, `deliver` and `alert` meet in the outbox, and do not know each other. `tests/architecture.rs` holds that.
 
 pub mod domain;
+pub mod metrics;
 pub mod receive;
 pub mod verify;
 pub mod route;

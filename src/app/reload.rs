@@ -10,6 +10,7 @@ use super::Control;
 use crate::admin::{Problem, Reload, Told, Verdict, VerdictKind, Who};
 use crate::config::{self, Change, Config, Diagnostic, Loaded, Text};
 use crate::domain::Trouble;
+use crate::metrics::Reloading;
 use crate::outbox::{Outbox, OutboxError};
 use crate::verify::Keyring;
 
@@ -22,6 +23,7 @@ pub(super) struct Reloader {
     control: Control,
     outbox: Outbox,
     files: watch::Sender<BTreeSet<PathBuf>>,
+    counts: Reloading,
     /// Why the files were refused when they were last looked at because one had changed.
     refused: Option<Vec<String>>,
 }
@@ -35,6 +37,7 @@ impl Reloader {
         control: Control,
         outbox: Outbox,
         files: watch::Sender<BTreeSet<PathBuf>>,
+        counts: Reloading,
     ) -> Self {
         Self {
             path,
@@ -43,12 +46,14 @@ impl Reloader {
             control,
             outbox,
             files,
+            counts,
             refused: None,
         }
     }
 
     /// Notes the configuration that the daemon starts with.
     pub(super) async fn begin(&mut self, texts: &[Text]) {
+        self.counts.succeeded(self.control.clock.now());
         match self.note(self.hash.clone(), texts, "start").await {
             Ok(configuration) => {
                 let keyring = Keyring::new(self.running.keys.clone());
@@ -62,8 +67,13 @@ impl Reloader {
     /// Reads the files again, and applies them if nothing speaks against it. What is refused changes nothing.
     pub(super) async fn reload(&mut self, wish: &Reload, who: &Who) -> Verdict {
         let verdict = self.decide(wish, who).await;
-        if matches!(verdict.verdict, VerdictKind::Applied | VerdictKind::Unchanged) {
-            self.refused = None;
+        match verdict.verdict {
+            VerdictKind::Applied | VerdictKind::Unchanged => {
+                self.refused = None;
+                self.counts.succeeded(self.control.clock.now());
+            }
+            VerdictKind::NeedsConfirmation | VerdictKind::Refused if !wish.dry_run => self.counts.refused(),
+            VerdictKind::NeedsConfirmation | VerdictKind::Refused | VerdictKind::WouldApply => {}
         }
         let (hash, changes) = (&verdict.running, verdict.changes.len());
         match verdict.verdict {
@@ -135,11 +145,13 @@ impl Reloader {
 
     async fn apply(&mut self, loaded: Loaded, who: &Who) -> Result<(), String> {
         let hash = loaded.hash();
-        let configuration = self.note(hash.clone(), &loaded.texts, &who.to_string()).await?;
-        self.control
-            .apply(loaded.config.clone(), configuration)
-            .await
+        // In this order, so that only what runs is noted.
+        let ready = self
+            .control
+            .prepare(&loaded.config)
             .map_err(|error| with_causes(&error))?;
+        let configuration = self.note(hash.clone(), &loaded.texts, &who.to_string()).await?;
+        self.control.switch(ready, configuration).await;
         self.running = loaded.config;
         let configuration = hash.clone();
         self.control

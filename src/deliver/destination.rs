@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use super::schedule::{Ended, Job, Limits, Question, Schedule, Step};
 use super::{Client, Connection, Renderer, Settings, SetupError};
 use crate::domain::{Attempted, Cause, Clock, DestinationKey, Incident, Kind, NotificationId, Outcome};
+use crate::metrics::DeliveringTo;
 use crate::outbox::{AttemptRecord, Inbox, Lease, News, Next, Outbox, OutboxError};
 
 /// How long a store that does not answer is left alone.
@@ -36,6 +37,7 @@ struct Destination {
     inbox: Arc<Inbox>,
     clock: Arc<dyn Clock>,
     lease: Lease,
+    counts: DeliveringTo,
     state: Mutex<State>,
 }
 
@@ -97,6 +99,7 @@ pub(super) async fn keep(
     key: DestinationKey,
     outbox: Outbox,
     clock: Arc<dyn Clock>,
+    counts: DeliveringTo,
     mut wanted: watch::Receiver<Wanted>,
 ) {
     loop {
@@ -108,7 +111,7 @@ pub(super) async fn keep(
                 }
             }
             Wanted::Served(prepared) => {
-                if let Err(error) = serve(&prepared, &outbox, &clock, &mut wanted).await {
+                if let Err(error) = serve(&prepared, &outbox, &clock, &counts, &mut wanted).await {
                     // A full disk, perhaps: what is received meanwhile must not wait for the next start.
                     tracing::error!(%error, destination = %key, "cannot serve {key}, trying again: {error}");
                     tokio::time::timeout(STORE_PAUSE, wanted.changed()).await.ok();
@@ -125,6 +128,7 @@ async fn serve(
     prepared: &Arc<Prepared>,
     outbox: &Outbox,
     clock: &Arc<dyn Clock>,
+    counts: &DeliveringTo,
     wanted: &mut watch::Receiver<Wanted>,
 ) -> Result<(), OutboxError> {
     let key = prepared.key();
@@ -146,6 +150,7 @@ async fn serve(
         inbox,
         clock: Arc::clone(clock),
         lease: owned.lease,
+        counts: counts.clone(),
         state: Mutex::new(state),
     });
     Arc::clone(&destination).run_slots(wanted).await;
@@ -285,6 +290,7 @@ impl Destination {
             state.schedule.news(&news, now);
             match news {
                 News::GaveUp { rows } => {
+                    self.counts.gave_up(rows.len());
                     let told = state.giving_up.take().filter(|_| !rows.is_empty());
                     state.incident = told.or(state.incident.take());
                 }
@@ -427,6 +433,8 @@ impl Destination {
         };
         self.log(about.0, attempt, &outcome, started.elapsed());
         let now = self.clock.now();
+        let waited = Duration::try_from(now.duration_since(job.head.since)).unwrap_or_default();
+        self.counts.attempted(&outcome, waited);
         let mut state = self.lock();
         let state = &mut *state;
         let ended = match &outcome {
@@ -442,6 +450,9 @@ impl Destination {
                     .failed(job, policy, state.give_up_from, retry_after, now, fastrand::f64())
             }
         };
+        if ended.next == Next::DeadLetter {
+            self.counts.gave_up(1);
+        }
         let incident = Self::observe(state, about, &outcome, &ended, now);
         let record = AttemptRecord {
             lease: self.lease,

@@ -85,6 +85,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
 use crate::domain::{Clock, DestinationKey};
+use crate::metrics::Delivering;
 use crate::outbox::Outbox;
 use destination::{Prepared, Wanted, keep};
 
@@ -94,6 +95,7 @@ pub struct Delivery {
     served: Destinations,
     outbox: Outbox,
     clock: Arc<dyn Clock>,
+    counts: Delivering,
     changes: mpsc::Receiver<Change>,
     control: Control,
 }
@@ -158,9 +160,15 @@ impl Delivery {
             served,
             outbox,
             clock,
+            counts: Delivering::default(),
             changes,
             control: Control(control),
         }
+    }
+
+    /// Counts what is delivered.
+    pub fn counts(&self) -> &Delivering {
+        &self.counts
     }
 
     /// To change what is served.
@@ -175,12 +183,14 @@ impl Delivery {
             served,
             outbox,
             clock,
+            counts,
             mut changes,
             control: _,
         } = self;
         let mut keepers = Keepers {
             wanted: HashMap::new(),
             running: JoinSet::new(),
+            counts,
         };
         let keys = served.keys().into_iter().cloned().collect();
         if let Err(error) = outbox.park_others(keys, clock.now()).await {
@@ -213,6 +223,7 @@ impl Delivery {
 struct Keepers {
     wanted: HashMap<DestinationKey, watch::Sender<Wanted>>,
     running: JoinSet<()>,
+    counts: Delivering,
 }
 
 impl Keepers {
@@ -230,8 +241,9 @@ impl Keepers {
                 None => {
                     let key = prepared.key().clone();
                     let (wanted, changes) = watch::channel(now);
+                    let counts = self.counts.to(&key);
                     self.running
-                        .spawn(keep(key.clone(), outbox.clone(), Arc::clone(clock), changes));
+                        .spawn(keep(key.clone(), outbox.clone(), Arc::clone(clock), counts, changes));
                     self.wanted.insert(key, wanted);
                 }
             }

@@ -49,6 +49,7 @@ use jiff::Timestamp;
 use tokio::sync::{Notify, Semaphore, oneshot, watch};
 
 use crate::domain::{Clock, DestinationKey, Expectation, Incident, Lane, LegalEntityId, Mode, Trouble};
+use crate::metrics::Storing;
 use crate::route::Routed;
 use cache::Cache;
 use room::Room;
@@ -131,6 +132,11 @@ impl Outbox {
     pub fn close(&self) {
         self.shared.store.close();
         self.stop_verbs();
+    }
+
+    /// Counts what is written.
+    pub fn counts(&self) -> &Storing {
+        self.shared.store.queue.counts()
     }
 
     /// Waits until the store has failed for good, and says why. The process should end then.
@@ -529,6 +535,7 @@ impl Outbox {
     ///
     /// [`OutboxError`]: not recorded; it will be sent again, with the same `Message-ID`.
     pub async fn email_sent(&self, id: i64, now: Timestamp) -> Result<(), OutboxError> {
+        self.counts().email_sent();
         self.shared.store.write(move |ledger| ledger.email_sent(id, now)).await
     }
 
@@ -544,6 +551,7 @@ impl Outbox {
         retry_at: Option<Timestamp>,
         detail: String,
     ) -> Result<(), OutboxError> {
+        self.counts().email_failed(retry_at.is_some());
         self.shared
             .store
             .write(move |ledger| ledger.email_failed(id, now, retry_at, &detail))

@@ -42,6 +42,7 @@ impl Connection {
             mut stopping,
         } = self;
         let header_timeout = settings.header_timeout;
+        let counts = stack.counts().clone();
         let service = service_fn(move |request| {
             let client = address::client(peer, request.headers(), &settings.trusted_proxies);
             let answer = stack.clone().answer(Call { client, request });
@@ -67,7 +68,9 @@ impl Connection {
         // A head that began and does not end gets an answer; a connection that only idles is closed in silence.
         let slow_head = ended.is_err_and(|error| error.is_timeout()) && !parts.read_buf.is_empty();
         let last_words = if slow_head {
-            too_slow_on_the_wire()
+            let (word, text) = too_slow_on_the_wire();
+            counts.answered(word);
+            text
         } else {
             String::new()
         };

@@ -21,12 +21,10 @@ mod respond;
 mod server;
 mod settings;
 mod stack;
-mod tallies;
 mod tls;
 
 pub use handler::Intake;
 pub use refusals::{BodyShape, Refusal};
 pub use server::Receiver;
 pub use settings::{Settings, TlsFiles};
-pub use tallies::Tallies;
 pub use tls::TlsError;

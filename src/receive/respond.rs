@@ -88,20 +88,20 @@ impl From<BoxError> for ReceiveError {
 }
 
 /// The only place where an outcome becomes an answer: plain ASCII text, the useful words first, for the gateway shows
-/// an operator the first 200 bytes (protocol.md 4).
+/// an operator the first 200 bytes (protocol.md 4). With its first word, to count by.
 ///
 /// Never a redirect, which the gateway takes for success, and 2xx only for what is on disk.
-pub(super) fn respond(outcome: &Result<Kept, ReceiveError>) -> Response<Full<Bytes>> {
-    let (status, text) = match outcome {
-        Ok(Kept::Duplicate(first)) => (StatusCode::OK, format!("OK-duplicate {first}")),
-        Ok(Kept::Parked(id)) => (StatusCode::OK, format!("OK-parked {id}")),
-        Ok(Kept::Stored(id)) => (StatusCode::OK, format!("OK-stored {id}")),
+pub(super) fn respond(outcome: &Result<Kept, ReceiveError>) -> (&'static str, Response<Full<Bytes>>) {
+    let (word, status, rest) = match outcome {
+        Ok(Kept::Duplicate(first)) => ("OK-duplicate", StatusCode::OK, first.to_string()),
+        Ok(Kept::Parked(id)) => ("OK-parked", StatusCode::OK, id.to_string()),
+        Ok(Kept::Stored(id)) => ("OK-stored", StatusCode::OK, id.to_string()),
         Err(error) => {
             let (word, status) = error.word_and_status();
-            (status, format!("{word} {error}"))
+            (word, status, error.to_string())
         }
     };
-    let mut response = Response::new(Full::from(text));
+    let mut response = Response::new(Full::from(format!("{word} {rest}")));
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
@@ -110,18 +110,19 @@ pub(super) fn respond(outcome: &Result<Kept, ReceiveError>) -> Response<Full<Byt
         StatusCode::SERVICE_UNAVAILABLE => headers.insert(RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECONDS)),
         _ => None,
     };
-    response
+    (word, response)
 }
 
 /// The answer to a request whose head does not end: the HTTP library gives such a connection up without a word.
-pub(super) fn too_slow_on_the_wire() -> String {
+pub(super) fn too_slow_on_the_wire() -> (&'static str, String) {
     let error = ReceiveError::TooSlow;
     let (word, status) = error.word_and_status();
     let text = format!("{word} {error}");
     let length = text.len();
-    format!(
+    let on_the_wire = format!(
         "HTTP/1.1 {status}\r\ncontent-type: text/plain\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{text}"
-    )
+    );
+    (word, on_the_wire)
 }
 
 #[cfg(test)]
@@ -134,7 +135,7 @@ mod tests {
 
     /// Status and text.
     async fn answer(outcome: Result<Kept, ReceiveError>) -> (u16, String) {
-        let response = respond(&outcome);
+        let (word, response) = respond(&outcome);
         let status = response.status().as_u16();
         assert_eq!(response.headers()[CONTENT_TYPE], "text/plain");
         assert_eq!(response.headers().contains_key(RETRY_AFTER), status == 503);
@@ -142,6 +143,7 @@ mod tests {
         let body = response.into_body().collect().await.unwrap();
         let text = String::from_utf8(body.to_bytes().to_vec()).unwrap();
         assert!(text.is_ascii() && text.len() <= 200, "{text}");
+        assert_eq!(text.split(' ').next(), Some(word));
         (status, text)
     }
 

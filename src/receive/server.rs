@@ -12,8 +12,8 @@ use super::connection::Connection;
 use super::handler::Intake;
 use super::settings::Settings;
 use super::stack::Stack;
-use super::tallies::Tallies;
 use super::tls::{self, TlsError};
+use crate::metrics::Receiving;
 
 /// When no connection can be accepted (mostly: too many open files), the next try waits so long.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
@@ -41,9 +41,9 @@ impl Receiver {
         })
     }
 
-    /// How many requests were answered how.
-    pub fn tallies(&self) -> Arc<Tallies> {
-        Arc::clone(self.stack.tallies())
+    /// Counts how requests are answered.
+    pub fn counts(&self) -> &Receiving {
+        self.stack.counts()
     }
 
     /// Answers until `shutdown` ends; then takes no new connection, finishes the requests in hand, and returns.

@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 use http::Response;
@@ -10,13 +11,13 @@ use super::handler::Intake;
 use super::request::{Arrived, Call, read_whole};
 use super::respond::{Kept, ReceiveError, respond};
 use super::settings::Settings;
-use super::tallies::Tallies;
+use crate::metrics::Receiving;
 
-/// From a request's head to an answer; clones share their limits and tallies.
+/// From a request's head to an answer; clones share their limits and counts.
 #[derive(Clone)]
 pub(super) struct Stack {
     layers: BoxCloneService<Call, Kept, BoxError>,
-    tallies: Arc<Tallies>,
+    counts: Receiving,
 }
 
 impl Stack {
@@ -38,22 +39,26 @@ impl Stack {
             .boxed_clone();
         Self {
             layers,
-            tallies: Arc::default(),
+            counts: Receiving::default(),
         }
     }
 
-    pub(super) fn tallies(&self) -> &Arc<Tallies> {
-        &self.tallies
+    pub(super) fn counts(&self) -> &Receiving {
+        &self.counts
     }
 
     /// Sends a call through the layers; outermost, so that what a layer refuses is answered and counted too.
     pub(super) async fn answer(self, call: Call) -> Response<Full<Bytes>> {
+        let began = Instant::now();
         let outcome = self.layers.oneshot(call).await.map_err(ReceiveError::from);
         if let Err(ReceiveError::Busy) = outcome {
             tracing::error!("put a call off unread: too many requests at once; the gateway may not send it again");
         }
-        let response = respond(&outcome);
-        self.tallies.count(response.status());
+        let (word, response) = respond(&outcome);
+        self.counts.answered(word);
+        if outcome.is_ok() {
+            self.counts.acknowledged(began.elapsed());
+        }
         response
     }
 }

@@ -104,6 +104,20 @@ async fn refused_configuration_changes_nothing_and_the_operators_are_told() {
     assert!(daemon.log().contains("is not applied"), "{}", daemon.log());
 }
 
+/// What only shows when it is prepared, such as a certificate that is none: nothing says afterwards that it ran.
+#[tokio::test]
+async fn configuration_that_cannot_be_prepared_is_refused_and_not_noted() {
+    let (acme, daemon, toml) = start("").await;
+    let junk = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    fs::write(daemon.home.path("junk.pem"), junk).unwrap();
+    daemon.rewrite(&toml.replacen("allow_private = true", "allow_private = true\nca = \"junk.pem\"", 1));
+    let reload = run(&daemon, &["reload"]).await;
+    assert_eq!(reload.status.code(), Some(78), "{}", said(&reload));
+    assert!(said(&reload).contains("cannot deliver to"), "{}", said(&reload));
+    assert_eq!(daemon.home.number("SELECT count(*) FROM configurations"), 1);
+    goes_to(&daemon, &acme.paris, "token-1").await;
+}
+
 #[tokio::test]
 async fn what_is_dangerous_wants_to_be_confirmed() {
     let mut acme = Acme::open();

@@ -7,6 +7,7 @@ use tokio::time::timeout;
 use super::*;
 use crate::deliver::testing::settings;
 use crate::domain::{Format, Lane, Rendition, SystemClock};
+use crate::metrics::Delivering;
 use crate::outbox;
 use crate::route::{Identity, Routed, Standing};
 
@@ -21,8 +22,9 @@ async fn a_store_that_fails_at_the_start_is_asked_again() {
         )
         .unwrap();
     let (prepared, key) = prepared("http://127.0.0.1:1/");
+    let counts = Delivering::default().to(&key);
     let (wanted, told) = watch::channel(Wanted::Served(prepared));
-    let mut served = tokio::spawn(keep(key, outbox.clone(), Arc::new(SystemClock), told));
+    let mut served = tokio::spawn(keep(key, outbox.clone(), Arc::new(SystemClock), counts, told));
     let gave_up = timeout(Duration::from_millis(200), &mut served).await;
     assert!(gave_up.is_err(), "{gave_up:?}");
 
@@ -46,8 +48,9 @@ async fn what_is_not_recorded_yet_keeps_a_parked_destination_until_it_is() {
     let (_folder, path, outbox) = store();
     let shop = Shop::open().await;
     let (prepared, key) = prepared(&shop.url);
+    let counts = Delivering::default().to(&key);
     let (wanted, told) = watch::channel(Wanted::Served(Arc::clone(&prepared)));
-    let served = tokio::spawn(keep(key.clone(), outbox.clone(), Arc::new(SystemClock), told));
+    let served = tokio::spawn(keep(key.clone(), outbox.clone(), Arc::new(SystemClock), counts, told));
     let beside = Connection::open(&path).unwrap();
     beside
         .execute_batch("CREATE TRIGGER full BEFORE INSERT ON attempts BEGIN SELECT RAISE(ABORT, 'full'); END")
@@ -80,9 +83,10 @@ async fn owner_whose_lease_is_lost_stops_serving() {
     let shop = Shop::open().await;
     let (prepared, key) = prepared(&shop.url);
     let (_wanted, mut told) = watch::channel(Wanted::Served(Arc::clone(&prepared)));
+    let counts = Delivering::default().to(&key);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let (by, now) = (outbox.clone(), Arc::clone(&clock));
-    let serving = tokio::spawn(async move { serve(&prepared, &by, &now, &mut told).await });
+    let serving = tokio::spawn(async move { serve(&prepared, &by, &now, &counts, &mut told).await });
     let beside = Connection::open(&path).unwrap();
     beside
         .execute_batch("CREATE TRIGGER full BEFORE INSERT ON attempts BEGIN SELECT RAISE(ABORT, 'full'); END")

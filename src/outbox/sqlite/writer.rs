@@ -15,6 +15,7 @@ use super::checkpoint::Checkpointer;
 use super::heard::{self, AllHeard};
 use super::{is_about_rows, why};
 use crate::domain::DestinationKey;
+use crate::metrics::Storing;
 use crate::outbox::cache::Cache;
 use crate::outbox::{AttemptRecord, Inbox, OutboxError};
 
@@ -33,6 +34,7 @@ pub(crate) struct Queue {
     waiting: Mutex<Waiting>,
     filled: Condvar,
     path: PathBuf,
+    counts: Storing,
 }
 
 #[derive(Default)]
@@ -57,6 +59,7 @@ impl Queue {
             waiting: Mutex::default(),
             filled: Condvar::new(),
             path,
+            counts: Storing::default(),
         }
     }
 
@@ -70,6 +73,11 @@ impl Queue {
 
     pub(crate) fn task(&self, task: Task) -> Result<(), OutboxError> {
         self.put(|waiting| waiting.tasks.push_back(task))
+    }
+
+    /// Counts what is written.
+    pub(crate) fn counts(&self) -> &Storing {
+        &self.counts
     }
 
     pub(super) fn close(&self) {
@@ -139,6 +147,10 @@ impl Queue {
 impl Waiting {
     fn is_empty(&self) -> bool {
         self.accepts.is_empty() && self.records.is_empty() && self.tasks.is_empty()
+    }
+
+    fn len(&self) -> usize {
+        self.accepts.len() + self.records.len() + self.tasks.len()
     }
 
     fn refuse(self, why: &OutboxError) {
@@ -411,8 +423,12 @@ pub(super) fn run(mut ledger: Ledger, give_up: &GiveUp) {
                 accept.answer(Err(OutboxError::Full));
             }
         }
+        let (changes, began) = (group.len(), Instant::now());
         match ledger.commit(&mut group) {
-            Ok(committed) => ledger.follow(group, committed),
+            Ok(committed) => {
+                queue.counts.committed(changes, began.elapsed());
+                ledger.follow(group, committed);
+            }
             Err(error) => {
                 tracing::error!(%error, "cannot write to the store: {error}");
                 group.refuse(&why(&error));
