@@ -1,4 +1,3 @@
-mod certificate;
 mod online;
 mod table;
 

@@ -1,9 +1,11 @@
 //! The nouns of the trade and the pure state machines: no socket, no file, no clock of its own.
 
 mod attempt;
+mod certificate;
 mod circle;
 mod clock;
 mod delivery;
+mod disk;
 mod health;
 mod excerpt;
 mod ids;
@@ -12,15 +14,18 @@ mod kind;
 mod mode;
 mod retry;
 mod secret;
+mod signatures;
 mod silence;
 mod stored;
 mod trouble;
 mod verb;
 
 pub use attempt::{Answer, Cause, Outcome, Verdict};
+pub use certificate::{is_end_due, valid_until};
 pub use circle::{Circle, ForeignOrders, LegalEntity, Member};
 pub use clock::{Clock, SystemClock, TestClock};
 pub use delivery::{DestinationKey, Lane, Rendition};
+pub use disk::DiskRoom;
 pub use excerpt::{one_line, shown_token, shown_url, useful_text};
 pub use health::{Decision, Failure, Health, PROBE_EVERY};
 pub use ids::{BadId, LegalEntityId, NotificationId, ShopId};
@@ -29,6 +34,7 @@ pub use kind::{Kind, KindPattern};
 pub use mode::{Format, Mode};
 pub use retry::RetryPolicy;
 pub use secret::Secret;
+pub use signatures::RefusedSignatures;
 pub use silence::{Expectation, Hearing, SilenceDue};
-pub use trouble::Trouble;
+pub use trouble::{CertificateOwner, Lost, Trouble};
 pub use verb::{DestinationFilter, Ended, Period, Scope, Selection, Verb};

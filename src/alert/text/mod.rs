@@ -4,6 +4,7 @@
 //! it means, what happens next by itself, what you can do now, the first notifications.
 
 mod layout;
+mod own;
 mod silence;
 mod trouble;
 mod words;

@@ -225,7 +225,7 @@ fn emails() -> Vec<(&'static str, Email)> {
         },
     )];
 
-    vec![
+    let emails = vec![
         ("opened-503", write(&event, &failing, &many, Step::Opened)),
         (
             "opened-404",
@@ -264,7 +264,8 @@ fn emails() -> Vec<(&'static str, Email)> {
             "trouble-unknown-shop",
             trouble_email(&unknown.iter().collect::<Vec<_>>()),
         ),
-    ]
+    ];
+    emails.into_iter().chain(own::tests::emails()).collect()
 }
 
 #[test]

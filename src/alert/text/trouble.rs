@@ -2,6 +2,7 @@ use std::collections::BTreeSet;
 
 use super::Email;
 use super::layout::{Page, subject};
+use super::own::{certificate, disk, not_stored, signature, store_failed};
 use super::silence::silence;
 use super::words::{SEND_AGAIN, at, count};
 use crate::domain::{Format, Mode, NotificationId, ShopId, Trouble};
@@ -15,6 +16,11 @@ pub(in crate::alert) fn trouble_email(rows: &[&TroubleRow]) -> Email {
     let mut page = Page::default();
     let notifications = || number_of(rows.len(), "notification", "notifications");
     let state = match rows.first().map(|row| &row.trouble) {
+        Some(Trouble::CertificateEnds { .. }) => certificate(&mut page, rows),
+        Some(Trouble::Disk { .. }) => disk(&mut page, rows),
+        Some(Trouble::NotStored { .. }) => not_stored(&mut page, rows),
+        Some(Trouble::SignaturesRefused { .. } | Trouble::SignaturesRight { .. }) => signature(&mut page, rows),
+        Some(Trouble::StoreFailed { why }) => store_failed(&mut page, rows, why),
         Some(Trouble::Parked { .. }) => {
             parked(&mut page);
             format!("{} with nowhere to go", notifications())
@@ -57,9 +63,15 @@ fn mode(trouble: &Trouble) -> Option<Mode> {
         Trouble::HeardAgain { mode, .. }
         | Trouble::Parked { mode, .. }
         | Trouble::Quarantined { mode, .. }
+        | Trouble::SignaturesRefused { mode, .. }
+        | Trouble::SignaturesRight { mode, .. }
         | Trouble::Silence { mode, .. }
         | Trouble::UnknownShop { mode, .. } => Some(*mode),
-        Trouble::ReloadRefused { .. } => None,
+        Trouble::CertificateEnds { .. }
+        | Trouble::Disk { .. }
+        | Trouble::NotStored { .. }
+        | Trouble::ReloadRefused { .. }
+        | Trouble::StoreFailed { .. } => None,
     }
 }
 

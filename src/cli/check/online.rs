@@ -10,11 +10,10 @@ use rustls::pki_types::pem::PemObject;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use super::certificate::valid_until;
 use crate::alert::{MailSettings, Mailer};
 use crate::config::Config;
 use crate::deliver::{self, ProbeError, probe};
-use crate::domain::{Cause, Format, Rendition};
+use crate::domain::{Cause, Format, Rendition, valid_until};
 use crate::outbox::{self, StoreState, look};
 
 /// Connections at once.

@@ -1,7 +1,10 @@
-//! Until when a certificate is valid.
+//! Until when a certificate is valid, and when people are told of its end.
 
 use jiff::civil::DateTime;
-use jiff::{Timestamp, tz::TimeZone};
+use jiff::{SignedDuration, Timestamp, tz::TimeZone};
+
+/// Days before the end of a certificate, each of which is told; so is the end.
+const TOLD_BEFORE: [i64; 4] = [14, 7, 1, 0];
 
 const SEQUENCE: u8 = 0x30;
 const VERSION: u8 = 0xa0;
@@ -11,7 +14,7 @@ const GENERALIZED_TIME: u8 = 0x18;
 /// Returns the end of a certificate's validity (RFC 5280, 4.1); `None` if this is no certificate in DER.
 ///
 /// rustls has read and judged all of it before; here only the way to one date is walked.
-pub(super) fn valid_until(certificate: &[u8]) -> Option<Timestamp> {
+pub fn valid_until(certificate: &[u8]) -> Option<Timestamp> {
     let (_, certificate, _) = element(certificate).filter(|(tag, ..)| *tag == SEQUENCE)?;
     let (_, mut rest, _) = element(certificate).filter(|(tag, ..)| *tag == SEQUENCE)?;
     if rest.first() == Some(&VERSION) {
@@ -25,6 +28,19 @@ pub(super) fn valid_until(certificate: &[u8]) -> Option<Timestamp> {
     let (_, _, not_after) = element(validity)?;
     let (tag, text, _) = element(not_after)?;
     time(tag, std::str::from_utf8(text).ok()?)
+}
+
+/// Whether it is time to tell that a certificate ends: at most once for each of [`TOLD_BEFORE`]. `told`: the end that was
+/// told last, and when; another end is another certificate.
+pub fn is_end_due(until: Timestamp, told: Option<(Timestamp, Timestamp)>, now: Timestamp) -> bool {
+    let passed = |at: Timestamp| {
+        let is_passed = |days: &&i64| until.duration_since(at) <= SignedDuration::from_hours(24 * **days);
+        TOLD_BEFORE.iter().filter(is_passed).count()
+    };
+    match told {
+        Some((of, at)) if of == until => passed(at) < passed(now),
+        _ => passed(now) > 0,
+    }
 }
 
 /// The first element: its tag, its content, and what follows it.
@@ -88,6 +104,26 @@ mod tests {
             Some("1999-12-31T23:59:59Z".parse().unwrap())
         );
         assert_eq!(time(GENERALIZED_TIME, "99991231235959Z"), Some(Timestamp::MAX));
+    }
+
+    #[test]
+    fn end_is_told_two_weeks_one_week_and_a_day_before_and_when_it_comes() {
+        let day = |day: i64| Timestamp::from_second(1_800_000_000 + day * 86_400).unwrap();
+        let until = day(30);
+        let mut told = None;
+        let mut days = Vec::new();
+        for hour in 0..40 * 24 {
+            let now = day(0) + SignedDuration::from_hours(hour);
+            if is_end_due(until, told, now) {
+                told = Some((until, now));
+                days.push(hour / 24);
+            }
+        }
+        assert_eq!(days, [16, 23, 29, 30]);
+        assert!(!is_end_due(day(120), told, day(31)), "renewed");
+        assert!(is_end_due(day(120), told, day(106)), "and ends in its turn");
+        assert!(is_end_due(until, None, day(28)), "late is better than never, and once");
+        assert!(!is_end_due(until, Some((until, day(28))), day(28)));
     }
 
     #[test]
