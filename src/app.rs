@@ -101,6 +101,13 @@ impl Control {
         answered.await.ok()
     }
 
+    /// Returns once the store has answered, whatever it says.
+    pub async fn store_answers(&self) {
+        if let Err(error) = self.outbox.write_nothing().await {
+            tracing::warn!(%error, "the store does not write: {error}");
+        }
+    }
+
     /// Does everything that can fail before a configuration runs; changes nothing yet.
     fn prepare(&self, config: &Config) -> Result<Ready, BuildError> {
         Ok(Ready {

@@ -12,6 +12,7 @@ mod schema;
 mod send;
 mod serve;
 pub mod simulator;
+mod systemd;
 mod verify;
 mod words;
 

@@ -1,4 +1,5 @@
 use std::io::{self, IsTerminal};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 use super::check::{self, CONFIGURATION_ERROR};
+use super::systemd;
 use crate::admin::{Reload, Who};
 use crate::app::{App, Control};
 use crate::config;
@@ -36,6 +38,8 @@ enum LogFormat {
 
 pub(super) fn run(file: &Path, options: &Options) -> anyhow::Result<ExitCode> {
     start_log(options)?;
+    // While there is one thread: it changes the environment.
+    let passed = systemd::listener().context("cannot use the socket that systemd has passed")?;
     let loaded = match config::load(file) {
         Ok(loaded) => loaded,
         Err(diagnostics) => {
@@ -61,18 +65,38 @@ pub(super) fn run(file: &Path, options: &Options) -> anyhow::Result<ExitCode> {
         .build()
         .context("cannot start a runtime")?;
     runtime.block_on(async {
-        let listener = TcpListener::bind(listen)
-            .await
-            .with_context(|| format!("cannot listen on {listen}"))?;
+        let listener = listener(passed, listen).await?;
         let address = listener.local_addr().context("cannot listen")?;
         let shutdown = shutdown_signal()?;
-        tracing::info!(%address, path, shops, destinations,
-            "listening on {scheme}://{address}{path} for {shops} shops with {destinations} destinations");
+        let listening =
+            format!("listening on {scheme}://{address}{path} for {shops} shops with {destinations} destinations");
+        tracing::info!(%address, path, shops, destinations, "{listening}");
         reload_at_hangup(app.control())?;
+        tokio::spawn(systemd::feed_watchdog(app.control()));
+        systemd::ready(&listening);
+        let shutdown = async {
+            shutdown.await;
+            systemd::stopping();
+        };
         app.run(listener, shutdown).await?;
         tracing::info!("stopped");
         Ok(ExitCode::SUCCESS)
     })
+}
+
+/// The socket that systemd holds for us, else one of our own.
+async fn listener(passed: Option<std::net::TcpListener>, listen: SocketAddr) -> anyhow::Result<TcpListener> {
+    let Some(passed) = passed else {
+        return TcpListener::bind(listen)
+            .await
+            .with_context(|| format!("cannot listen on {listen}"));
+    };
+    let listener = TcpListener::from_std(passed).context("cannot use the socket that systemd has passed")?;
+    let address = listener.local_addr().context("cannot listen")?;
+    if address != listen {
+        tracing::warn!(%address, "systemd's socket listens on {address}, and counts; `listen` in [receiver] says {listen}");
+    }
+    Ok(listener)
 }
 
 fn start_log(options: &Options) -> anyhow::Result<()> {

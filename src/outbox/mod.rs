@@ -367,6 +367,15 @@ impl Outbox {
             .await
     }
 
+    /// Waits for its turn to write, and writes nothing: shows that the store works.
+    ///
+    /// # Errors
+    ///
+    /// [`OutboxError`]: what is to be written now would not be.
+    pub async fn write_nothing(&self) -> Result<(), OutboxError> {
+        self.shared.store.write(|_| Ok(())).await
+    }
+
     /// Notes a trouble of the daemon itself, for the operators.
     ///
     /// # Errors

@@ -22,6 +22,8 @@ use super::stack::Stack;
 const MAX_HEAD: usize = 16 * 1024;
 /// How long a client may go on sending after its answer.
 const LINGER: Duration = Duration::from_secs(1);
+/// How long a stop waits for the first request of a client that has connected: it may be on its way.
+const FIRST_REQUEST: Duration = Duration::from_secs(1);
 
 /// One client's connection, from its first byte to the last.
 pub(super) struct Connection {
@@ -43,7 +45,9 @@ impl Connection {
         } = self;
         let header_timeout = settings.header_timeout;
         let counts = stack.counts().clone();
+        let (begin, mut begun) = watch::channel(false);
         let service = service_fn(move |request| {
+            begin.send_replace(true);
             let client = address::client(peer, request.headers(), &settings.trusted_proxies);
             let answer = stack.clone().answer(Call { client, request });
             Box::pin(async move { Ok::<_, Infallible>(answer.await) })
@@ -55,7 +59,7 @@ impl Connection {
             .serve_connection(TokioIo::new(stream), service);
         let ended = tokio::select! {
             ended = poll_fn(|context| connection.poll_without_shutdown(context)) => Some(ended),
-            _closed = stopping.changed() => None,
+            () = stop(&mut stopping, &mut begun) => None,
         };
         let ended = match ended {
             Some(ended) => ended,
@@ -76,6 +80,13 @@ impl Connection {
         };
         close(parts.io.into_inner(), last_words.as_bytes()).await;
     }
+}
+
+/// Waits until the server stops, and then for the first request, a moment: closing between the two would refuse a client
+/// that was let in.
+async fn stop(stopping: &mut watch::Receiver<()>, begun: &mut watch::Receiver<bool>) {
+    stopping.changed().await.ok();
+    timeout(FIRST_REQUEST, begun.wait_for(|begun| *begun)).await.ok();
 }
 
 /// Ends a connection so that the client can read its answer: bytes that nobody read would make the system reset the

@@ -18,4 +18,5 @@ mod schema;
 mod send;
 mod silence;
 mod support;
+mod systemd;
 mod verbs;
