@@ -10,6 +10,7 @@ mod fanout;
 mod init;
 mod outbox;
 mod outside;
+mod proxies;
 mod receive;
 mod reload;
 mod restart;

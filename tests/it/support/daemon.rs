@@ -1,4 +1,5 @@
 use std::fs::{self, File};
+use std::net::SocketAddr;
 use std::os::unix::fs::symlink;
 use std::process::{ExitStatus, Stdio};
 
@@ -103,6 +104,10 @@ impl TestDaemon {
         })
         .await;
         self.child = Some(child);
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.port.address()
     }
 
     pub(crate) fn gateway(&self) -> Gateway {
