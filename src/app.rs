@@ -317,7 +317,8 @@ fn rules(config: &Config) -> Result<alert::Rules, BuildError> {
         .destinations
         .iter()
         .map(|settings| (settings.key.clone(), about(settings)));
-    Ok(alert::Rules::new(config.alert.clone(), about.collect())?)
+    let own_certificate = config.receiver.tls.as_ref().map(|tls| tls.certificate.clone());
+    Ok(alert::Rules::new(config.alert.clone(), about.collect())?.with_certificate(own_certificate))
 }
 
 async fn until(mut stopped: watch::Receiver<bool>) {

@@ -31,8 +31,10 @@ mod settings;
 mod step;
 mod tell;
 mod text;
+mod watch;
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -40,6 +42,8 @@ use jiff::Timestamp;
 
 pub use mailer::{MailSession, Mailer, MailerError, SendError};
 pub use settings::{Destination, MailSecurity, MailSettings, Recipients, Settings};
+
+use watch::Watch;
 
 use crate::domain::{Clock, DestinationKey};
 use crate::outbox::{DueEmail, Outbox, OutboxError};
@@ -57,6 +61,7 @@ pub struct Alert {
     outbox: Outbox,
     clock: Arc<dyn Clock>,
     control: Control,
+    watch: Watch,
 }
 
 /// Who is told, of what, and how: as configured.
@@ -65,6 +70,8 @@ pub struct Rules {
     settings: Settings,
     destinations: HashMap<DestinationKey, Destination>,
     mailer: Option<Mailer>,
+    /// The receiver's own, if it has TLS.
+    own_certificate: Option<PathBuf>,
 }
 
 impl Rules {
@@ -79,7 +86,15 @@ impl Rules {
             settings,
             destinations,
             mailer,
+            own_certificate: None,
         })
+    }
+
+    /// Looks after the end of the receiver's own certificate, too.
+    #[must_use]
+    pub fn with_certificate(mut self, file: Option<PathBuf>) -> Self {
+        self.own_certificate = file;
+        self
     }
 }
 
@@ -91,6 +106,10 @@ pub struct Control {
 }
 
 impl Control {
+    fn rules(&self) -> Arc<Rules> {
+        Arc::clone(&self.rules.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// From now on these count. An e-mail that was written already goes to whom it was written to.
     pub fn replace(&self, rules: Rules) {
         *self.rules.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(rules);
@@ -109,6 +128,7 @@ impl Alert {
             },
             outbox,
             clock,
+            watch: Watch::default(),
         }
     }
 
@@ -118,11 +138,11 @@ impl Alert {
     }
 
     fn rules(&self) -> Arc<Rules> {
-        Arc::clone(&self.control.rules.read().unwrap_or_else(PoisonError::into_inner))
+        self.control.rules()
     }
 
     /// Works until `stop`; an e-mail that is being sent then is finished.
-    pub async fn run(self, stop: impl Future<Output = ()>) {
+    pub async fn run(mut self, stop: impl Future<Output = ()>) {
         tokio::pin!(stop);
         loop {
             let rest = match self.turn().await {
@@ -142,12 +162,18 @@ impl Alert {
     }
 
     /// Tells what is to be told, sends one e-mail, and returns when to come back; `None`: when woken.
-    async fn turn(&self) -> Result<Option<Timestamp>, OutboxError> {
+    async fn turn(&mut self) -> Result<Option<Timestamp>, OutboxError> {
         let silence = self.report_silence().await?;
+        let losses = self.outbox.report_losses(self.clock.now()).await?;
+        let looking = self
+            .watch
+            .look(&self.outbox, &self.control.rules(), self.clock.now())
+            .await?;
         let incidents = self.tell_incidents().await?;
         let troubles = self.tell_troubles().await?;
         let emails = self.send_one().await?;
-        Ok([silence, incidents, troubles, emails].into_iter().flatten().min())
+        let next = [silence, losses, Some(looking), incidents, troubles, emails];
+        Ok(next.into_iter().flatten().min())
     }
 
     /// Makes a trouble of every silence that has lasted for too long, and returns when the next one will have.

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use http::header::{HOST, LOCATION};
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri};
 use http_body_util::Full;
+use jiff::Timestamp;
 use rustls::ClientConfig;
 use tokio::time::{Instant, timeout_at};
 use url::Url;
@@ -59,6 +60,8 @@ impl Client {
 /// The connection of one slot: opened when it is needed, kept from one attempt to the next.
 pub struct Connection {
     client: Arc<Client>,
+    /// Of the newest connection, until somebody takes note of it.
+    certificate: Option<(String, Timestamp)>,
     /// Not there during an attempt, so that one that is dropped half-way leaves nothing half-read behind.
     link: Option<Link>,
 }
@@ -66,7 +69,16 @@ pub struct Connection {
 impl Connection {
     /// Starts without a connection.
     pub fn new(client: Arc<Client>) -> Self {
-        Self { client, link: None }
+        Self {
+            client,
+            certificate: None,
+            link: None,
+        }
+    }
+
+    /// The host that has shown a certificate since this was last asked, and until when it is valid.
+    pub fn take_certificate(&mut self) -> Option<(String, Timestamp)> {
+        self.certificate.take()
     }
 
     /// Posts a notification and judges the answer; never takes much longer than the time-outs allow.
@@ -135,6 +147,7 @@ impl Connection {
         }
         let connect_by = deadline.min(Instant::now() + client.timeouts.connect);
         let fresh = Link::open(&place.origin, &client.tls, client.allow_private, connect_by).await?;
+        self.certificate = fresh.certificate();
         self.ask(fresh, place.request(rendered), deadline)
             .await
             .map_err(|unanswered| unanswered.failure)

@@ -432,6 +432,9 @@ impl Destination {
             }
         };
         self.log(about.0, attempt, &outcome, started.elapsed());
+        if let Some((host, until)) = connection.take_certificate() {
+            self.outbox.saw_certificate(&host, until);
+        }
         let now = self.clock.now();
         let waited = Duration::try_from(now.duration_since(job.head.since)).unwrap_or_default();
         self.counts.attempted(&outcome, waited);

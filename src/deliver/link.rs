@@ -17,6 +17,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Incoming};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
+use jiff::Timestamp;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -27,7 +28,7 @@ use tokio_rustls::client::TlsStream;
 use url::{Host, Url};
 
 use super::guard;
-use crate::domain::Cause;
+use crate::domain::{Cause, valid_until};
 
 /// More of an answer is not read; nobody looks at it.
 const LONGEST_ANSWER: usize = 64 * 1024;
@@ -119,6 +120,8 @@ pub(super) struct Link {
     origin: Origin,
     address: IpAddr,
     judged_at: Instant,
+    /// The end of the certificate.
+    valid_until: Option<Timestamp>,
     sender: http1::SendRequest<Full<Bytes>>,
     /// `None` once it has ended.
     wire: Option<Wire>,
@@ -198,9 +201,13 @@ impl Link {
         deadline: Instant,
     ) -> Result<Self, Failure> {
         let wired = Wired::open(origin, tls, allow_private, deadline).await?;
-        let stream: Box<dyn Stream> = match wired.stream {
-            Secured::Plain(tcp) => Box::new(tcp),
-            Secured::Tls(secured) => secured,
+        let (stream, valid_until): (Box<dyn Stream>, _) = match wired.stream {
+            Secured::Plain(tcp) => (Box::new(tcp), None),
+            Secured::Tls(secured) => {
+                let shown = secured.get_ref().1.peer_certificates().and_then(<[_]>::first);
+                let valid_until = shown.and_then(|certificate| valid_until(certificate));
+                (secured, valid_until)
+            }
         };
         let (sender, wire) = http1::Builder::new()
             .max_buf_size(LONGEST_HEAD)
@@ -211,9 +218,15 @@ impl Link {
             origin: origin.clone(),
             address: wired.address.ip(),
             judged_at: Instant::now(),
+            valid_until,
             sender,
             wire: Some(wire),
         })
+    }
+
+    /// The host, and until when the certificate is valid that it has shown.
+    pub(super) fn certificate(&self) -> Option<(String, Timestamp)> {
+        Some((self.origin.host.to_string(), self.valid_until?))
     }
 
     /// Whether the next request to this origin may use it: it is open, and still where the host is.

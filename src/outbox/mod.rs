@@ -33,6 +33,7 @@
 //!
 //! What is left out: when a delivery is due, and to whom: that is `deliver`'s. Times are parameters here.
 
+mod aside;
 mod cache;
 mod inbox;
 mod look;
@@ -48,9 +49,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::sync::{Notify, Semaphore, oneshot, watch};
 
-use crate::domain::{Clock, DestinationKey, Expectation, Incident, Lane, LegalEntityId, Mode, Trouble};
+use crate::domain::{Clock, DestinationKey, Expectation, Incident, Lane, LegalEntityId, Lost, Mode, Trouble};
 use crate::metrics::Storing;
 use crate::route::Routed;
+use aside::{Certificates, Losses};
 use cache::Cache;
 use room::Room;
 
@@ -96,6 +98,8 @@ struct Shared {
     /// Bytes that may wait for the writer.
     bytes: Arc<Semaphore>,
     room: Room,
+    losses: Losses,
+    certificates: Certificates,
     alert_changed: Arc<Notify>,
     verb_asked: Notify,
     /// For those who wait for what comes of a verb; whether none is carried out any more.
@@ -120,6 +124,8 @@ impl Outbox {
                 cache,
                 bytes: Arc::new(Semaphore::new(WAITING_BYTES)),
                 room: Room::default(),
+                losses: Losses::default(),
+                certificates: Certificates::default(),
                 alert_changed,
                 verb_asked: Notify::new(),
                 verb_ended: watch::Sender::new(false),
@@ -388,6 +394,77 @@ impl Outbox {
             .await?;
         self.shared.alert_changed.notify_one();
         Ok(())
+    }
+
+    /// A notification was answered 503, and this is known of it. Remembered until the store can note it, for the
+    /// operators.
+    pub fn not_stored(&self, lost: Lost) {
+        if self.shared.losses.lost(lost) {
+            self.shared.alert_changed.notify_one();
+        }
+    }
+
+    /// One was put off unread, because too much was in flight.
+    pub fn put_off(&self, at: Timestamp) {
+        if self.shared.losses.unread(at) {
+            self.shared.alert_changed.notify_one();
+        }
+    }
+
+    /// Notes what was not stored, once it is gathered; returns when that will be.
+    ///
+    /// # Errors
+    ///
+    /// [`OutboxError`]: not noted, but still remembered.
+    pub async fn report_losses(&self, now: Timestamp) -> Result<Option<Timestamp>, OutboxError> {
+        let losses = &self.shared.losses;
+        match losses.due() {
+            Some(due) if due <= now => {}
+            later => return Ok(later),
+        }
+        let Some(trouble) = losses.take() else {
+            return Ok(None);
+        };
+        let noted = self.report(trouble.clone(), now).await;
+        if noted.is_err() {
+            losses.put_back(trouble);
+        }
+        noted.map(|()| None)
+    }
+
+    /// What was not stored and could not be noted: only for who can tell it without the store.
+    pub fn take_losses(&self) -> Option<Trouble> {
+        self.shared.losses.take()
+    }
+
+    /// A shop has shown a certificate that is valid until then.
+    pub fn saw_certificate(&self, host: &str, until: Timestamp) {
+        self.shared.certificates.saw(host, until);
+    }
+
+    /// The certificates that shops have shown since the start: host, and end.
+    pub fn certificates(&self) -> Vec<(String, Timestamp)> {
+        self.shared.certificates.all()
+    }
+
+    /// Bytes free for the store, and with how few nothing new is accepted; `None` if that cannot be found out.
+    pub fn disk(&self) -> Option<(u64, u64)> {
+        self.shared.store.queue.free_bytes().map(|free| (free, sqlite::RESERVE))
+    }
+
+    /// The troubles of these words ([`Trouble::word`]) that came after this time, oldest first.
+    ///
+    /// # Errors
+    ///
+    /// [`OutboxError::Failed`] if the store cannot be read.
+    pub async fn troubles_since(&self, since: Timestamp, words: &[&str]) -> Result<Vec<TroubleRow>, OutboxError> {
+        let mut rows = self
+            .shared
+            .store
+            .ask(move |connection| sqlite::troubles_since(connection, since))
+            .await?;
+        rows.retain(|row| words.contains(&row.trouble.word()));
+        Ok(rows)
     }
 
     /// Reports of which companies nothing came for longer than expected ([`Trouble::Silence`]), each once until it is time

@@ -5,11 +5,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::Semaphore;
 
+use super::facts::{Awaited, Facts};
 use super::hourly::{Hourly, OnceAnHour};
 use super::refusals::{BodyShape, Refusal, Refusals};
 use super::request::Arrived;
 use super::respond::{Kept, ReceiveError};
-use crate::domain::{Clock, Format, Kind, LegalEntityId, Mode, NotificationId, ShopId, Trouble};
+use super::signatures::Signatures;
+use crate::domain::{Clock, Format, Mode, NotificationId, Trouble};
 use crate::outbox::{Accepted, Outbox, OutboxError};
 use crate::route::{self, Routed, Standing};
 use crate::verify::{Keyring, VerifyError};
@@ -40,6 +42,7 @@ pub struct Intake {
     refusals: Refusals,
     quarantined: Hourly,
     unknown_shops: OnceAnHour<(Option<String>, Format, Mode)>,
+    signatures: Signatures,
     /// Answers that may wait for a named shop at once.
     waiting: Semaphore,
 }
@@ -57,6 +60,7 @@ impl Intake {
             refusals: Refusals::default(),
             quarantined: Hourly::new(QUARANTINED_AN_HOUR),
             unknown_shops: OnceAnHour::new(UNKNOWN_SHOPS_AN_HOUR),
+            signatures: Signatures::default(),
             waiting: Semaphore::new(WAITING),
         }
     }
@@ -93,11 +97,15 @@ impl Intake {
             Ok(verified) => verified,
             Err(why) => {
                 self.report_unknown_shop(&why);
+                self.report_signature(&why, &rules.keyring);
                 let why = why.into();
                 self.note_refusal(arrived.client, &why, Some(&arrived.body));
                 return Err(why);
             }
         };
+        if let Some(right) = self.signatures.verified(&verified) {
+            self.report(right);
+        }
         let received_at = self.clock.now();
         let routed = Routed {
             configuration: rules.configuration,
@@ -153,8 +161,20 @@ impl Intake {
             }
             Err(why) => {
                 facts.log_not_stored(&why.to_string());
+                self.outbox.not_stored(facts.lost());
                 Err(ReceiveError::Store(why))
             }
+        }
+    }
+
+    /// One call was put off unread.
+    pub(super) fn put_off(&self) {
+        self.outbox.put_off(self.clock.now());
+    }
+
+    fn report_signature(self: &Arc<Self>, why: &VerifyError, keyring: &Keyring) {
+        if let Some(wrong) = self.signatures.refused(why, keyring, self.clock.now()) {
+            self.report(wrong);
         }
     }
 
@@ -185,78 +205,5 @@ impl Intake {
                 tracing::error!(trouble = word, "cannot tell the operators ({word}): {why}");
             }
         });
-    }
-}
-
-/// What may be said of a notification in a log: enough to find it in the Back Office, nothing of a person.
-#[derive(Clone, Debug)]
-struct Facts {
-    id: NotificationId,
-    legal_entity: LegalEntityId,
-    shop: ShopId,
-    mode: Mode,
-    format: Format,
-    kind: Kind,
-    transaction: Option<String>,
-}
-
-impl Facts {
-    fn of(routed: &Routed) -> Self {
-        Self {
-            id: routed.id,
-            legal_entity: routed.legal_entity.clone(),
-            shop: routed.shop,
-            mode: routed.mode,
-            format: routed.format,
-            kind: routed.kind,
-            transaction: routed.transaction.clone(),
-        }
-    }
-
-    fn log_kept(&self, seen: &'static str) {
-        let Self {
-            id, shop, kind, mode, ..
-        } = self;
-        tracing::info!(notification.id = %id, shop.id = %shop, %kind, %mode, seen, "keeps notification {id} of shop {shop}");
-    }
-
-    /// The gateway may not come back (protocol.md 5.1), so a person needs to know what to send again by hand.
-    fn log_not_stored(&self, why: &str) {
-        let Self {
-            shop,
-            mode,
-            format,
-            kind,
-            legal_entity,
-            ..
-        } = self;
-        tracing::error!(
-            shop.id = %shop, %legal_entity, %mode, %format, %kind, transaction.uuid = ?self.transaction,
-            "did not store a notification of shop {shop}, which the gateway may not send again: {why}"
-        );
-    }
-}
-
-/// A notification whose answer somebody waits for; says so if nobody does any more.
-struct Awaited {
-    facts: Facts,
-    answered: bool,
-}
-
-impl Awaited {
-    fn new(routed: &Routed) -> Self {
-        Self {
-            facts: Facts::of(routed),
-            answered: false,
-        }
-    }
-}
-
-impl Drop for Awaited {
-    fn drop(&mut self) {
-        if !self.answered {
-            let why = "the time was over or the client left before it was known to be stored";
-            self.facts.log_not_stored(why);
-        }
     }
 }

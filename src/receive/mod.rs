@@ -13,6 +13,7 @@
 
 mod address;
 mod connection;
+mod facts;
 mod handler;
 mod hourly;
 mod refusals;
@@ -20,6 +21,7 @@ mod request;
 mod respond;
 mod server;
 mod settings;
+mod signatures;
 mod stack;
 mod tls;
 

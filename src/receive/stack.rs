@@ -17,6 +17,7 @@ use crate::metrics::Receiving;
 #[derive(Clone)]
 pub(super) struct Stack {
     layers: BoxCloneService<Call, Kept, BoxError>,
+    intake: Arc<Intake>,
     counts: Receiving,
 }
 
@@ -26,7 +27,7 @@ impl Stack {
             settings: Arc::clone(settings),
             intake: Arc::clone(intake),
         };
-        let intake = Arc::clone(intake);
+        let taking = Arc::clone(intake);
         let layers = ServiceBuilder::new()
             // Full means "try later" now: a queue here would only make the gateway wait for its time-out.
             .load_shed()
@@ -35,10 +36,11 @@ impl Stack {
             .filter_async(move |call| reader.clone().read(call))
             // A cut-off request may still be committed; the notification's identity covers that.
             .timeout(settings.answer_timeout)
-            .service_fn(move |arrived| Arc::clone(&intake).take(arrived))
+            .service_fn(move |arrived| Arc::clone(&taking).take(arrived))
             .boxed_clone();
         Self {
             layers,
+            intake: Arc::clone(intake),
             counts: Receiving::default(),
         }
     }
@@ -53,6 +55,7 @@ impl Stack {
         let outcome = self.layers.oneshot(call).await.map_err(ReceiveError::from);
         if let Err(ReceiveError::Busy) = outcome {
             tracing::error!("put a call off unread: too many requests at once; the gateway may not send it again");
+            self.intake.put_off();
         }
         let (word, response) = respond(&outcome);
         self.counts.answered(word);

@@ -29,6 +29,7 @@ mod event;
 mod happening;
 mod identity;
 mod kind;
+mod search;
 mod table;
 
 #[cfg(test)]
@@ -48,6 +49,7 @@ pub use event::{EventFacts, event_body, event_id};
 pub use happening::{Card, Happening, Operation, Transaction};
 pub use identity::{Arrival, Identified, Identity, event_identity, identify};
 pub use kind::{Basis, OTHERWISE, RULES, Rule, kind, rule};
+pub use search::SearchTerms;
 pub use table::{Decision, Destinations, Way, destinations, is_shared, ways};
 
 /// Whether a stored notification goes anywhere.

@@ -135,6 +135,11 @@ impl Keyring {
     }
 
     /// The keys of a shop in a mode, if it has any.
+    /// Whether there is a key to check a notification of this shop with.
+    pub fn has_keys(&self, shop: ShopId, mode: Mode, format: Format) -> bool {
+        self.keys(shop, mode).is_some_and(|keys| !keys.of(format).is_empty())
+    }
+
     pub(super) fn keys(&self, shop: ShopId, mode: Mode) -> Option<&ShopKeys> {
         self.shops.get(&(shop, mode))
     }

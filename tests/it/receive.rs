@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ipn_router::domain::{
-    Circle, ForeignOrders, Format, LegalEntity, Member, Mode, NotificationId, Secret, TestClock, Trouble,
+    Circle, Clock, ForeignOrders, Format, LegalEntity, Member, Mode, NotificationId, Secret, TestClock, Trouble,
 };
 use ipn_router::outbox::{self, Outbox};
 use ipn_router::receive::{Intake, Receiver, Settings, TlsFiles};
@@ -341,6 +341,42 @@ async fn wrong_signatures_are_refused_with_the_likely_cause() {
 }
 
 #[tokio::test]
+async fn third_wrong_signature_in_a_row_is_reported_and_the_first_right_one() {
+    let receiver = TestReceiver::start(Settings::default()).await;
+    let (wrong, right) = (form(PAYMENT, "x"), form(PAYMENT, KEY));
+    for body in [&wrong, &wrong, &right, &wrong, &wrong] {
+        receiver.post(body).await;
+    }
+    // Of a shop without a key here: that is another trouble.
+    for _ in 0..5 {
+        let text = r#"{"shopId":"99999999","orderDetails":{"mode":"TEST"}}"#;
+        receiver.post(&rest(text, "sha256_hmac", "x")).await;
+    }
+    assert_eq!(receiver.outbox.unseen_troubles(9).await.unwrap().len(), 0);
+    for body in [&wrong, &wrong, &right] {
+        receiver.post(body).await;
+    }
+    let (shop, mode, format, since) = (SHOP.parse().unwrap(), Mode::Test, Format::Form, receiver.clock.now());
+    let told = receiver.troubles(2).await;
+    let hint = "matches no key configured for this shop: another key, or text altered on the way";
+    assert!(told.contains(&Trouble::SignaturesRefused {
+        shop,
+        mode,
+        format,
+        refused: 3,
+        since,
+        hint: hint.to_owned(),
+    }));
+    assert!(told.contains(&Trouble::SignaturesRight {
+        shop,
+        mode,
+        format,
+        refused: 4,
+        since,
+    }));
+}
+
+#[tokio::test]
 async fn doubtful_texts_are_quarantined_and_reported() {
     let receiver = TestReceiver::start(Settings::default()).await;
     let perhaps_cancelled = form(&[("vads_identifier", "t1"), ("vads_url_check_src", "MERCH_BO")], KEY);
@@ -518,6 +554,62 @@ async fn too_much_in_flight_is_put_off() {
     assert!(second.head.contains("\r\nretry-after: "), "{}", second.head);
     assert_eq!(exchange(&mut first, body).await.status, 200);
     assert_eq!(receiver.stored("id").len(), 1);
+
+    receiver.clock.advance(Duration::from_secs(10));
+    receiver.outbox.report_losses(receiver.clock.now()).await.unwrap();
+    let at = receiver.clock.now() - Duration::from_secs(10);
+    let put_off = Trouble::NotStored {
+        first_at: at,
+        last_at: at,
+        lost: Vec::new(),
+        more: 0,
+        unread: 1,
+    };
+    assert_eq!(receiver.troubles(1).await, [put_off]);
+}
+
+#[tokio::test]
+async fn what_could_not_be_stored_is_remembered_for_who_sends_it_again() {
+    let receiver = TestReceiver::start(Settings::default()).await;
+    receiver.outbox.close();
+    let fields = [
+        PAYMENT,
+        &[
+            ("vads_order_id", "2026-17"),
+            ("vads_trans_date", "20260301120000"),
+            ("vads_identifier", "0a1b2c3d4e5f60718293a4b5c6d7e8f9"),
+            ("vads_identifier_status", "UPDATED"),
+        ],
+    ]
+    .concat();
+    let answer = receiver.post(&form(&fields, KEY)).await;
+    assert_eq!(answer.status, 503, "{}", answer.text);
+    receiver.clock.advance(Duration::from_secs(10));
+    let noted = receiver.outbox.report_losses(receiver.clock.now()).await;
+    assert!(noted.is_err(), "the store does not work");
+
+    let Some(Trouble::NotStored {
+        lost,
+        more: 0,
+        unread: 0,
+        ..
+    }) = receiver.outbox.take_losses()
+    else {
+        panic!("still remembered");
+    };
+    let [lost] = &lost[..] else { panic!("{lost:?}") };
+    let found = [&lost.transaction, &lost.order, &lost.date, &lost.token].map(|found| found.as_deref().unwrap());
+    assert_eq!(
+        found,
+        [
+            "368ef4d0822448e3a2e7413c4e9f8be8",
+            "2026-17",
+            "20260301120000",
+            "0a1b…e8f9"
+        ]
+    );
+    let told = format!("{lost:?}");
+    assert!(!told.contains("Marie") && !told.contains("2c3d4e5f"), "{told}");
 }
 
 #[tokio::test]

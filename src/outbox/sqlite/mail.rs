@@ -40,6 +40,22 @@ pub(in crate::outbox) fn unseen_troubles(connection: &Connection, limit: u32) ->
         .collect()
 }
 
+pub(in crate::outbox) fn troubles_since(
+    connection: &Connection,
+    since: Timestamp,
+) -> rusqlite::Result<Vec<TroubleRow>> {
+    connection
+        .prepare_cached("SELECT id, at, facts FROM troubles WHERE at >= ? ORDER BY id")?
+        .query_map([since.as_millisecond()], |row| {
+            Ok(TroubleRow {
+                id: row.get(0)?,
+                at: read::timestamp(row, 1)?,
+                trouble: read::json(&row.get::<_, String>(2)?)?,
+            })
+        })?
+        .collect()
+}
+
 pub(in crate::outbox) fn due_emails(
     connection: &Connection,
     now: Timestamp,

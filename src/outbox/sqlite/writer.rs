@@ -134,13 +134,16 @@ impl Queue {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn disk_is_full(&self) -> bool {
+    /// Bytes that are free for the store.
+    pub(crate) fn free_bytes(&self) -> Option<u64> {
         let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty());
-        match rustix::fs::statvfs(folder.unwrap_or_else(|| std::path::Path::new("."))) {
-            Ok(disk) => disk.f_bavail.saturating_mul(disk.f_frsize) < RESERVE,
-            // Not known to be full; the commit will tell.
-            Err(_) => false,
-        }
+        let disk = rustix::fs::statvfs(folder.unwrap_or_else(|| std::path::Path::new("."))).ok()?;
+        Some(disk.f_bavail.saturating_mul(disk.f_frsize))
+    }
+
+    fn disk_is_full(&self) -> bool {
+        // If it is not known to be full, the commit will tell.
+        self.free_bytes().is_some_and(|free| free < RESERVE)
     }
 }
 
