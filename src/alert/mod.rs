@@ -26,6 +26,7 @@
 //!
 //! Who fails alike is not told together; an incident that comes back soon after its end is another one.
 
+mod language;
 mod mailer;
 mod settings;
 mod step;
@@ -40,6 +41,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+pub use language::Language;
 pub use mailer::{MailSession, Mailer, MailerError, SendError};
 pub use settings::{Destination, MailSecurity, MailSettings, Recipients, Settings};
 

@@ -1,10 +1,11 @@
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use lettre::message::Mailbox;
 use url::Url;
 
+use super::language::{Language, Voice};
 use crate::domain::{Expectation, LegalEntityId, Secret, ShopId};
 
 /// Who is told of what, and how e-mail leaves.
@@ -17,9 +18,45 @@ pub struct Settings {
     pub recipients: HashMap<LegalEntityId, Recipients>,
     /// The operators are told when the gateway is silent for longer.
     pub expected: Vec<Expectation>,
+    /// `[admin] public_url`, for links.
+    pub page: Option<Url>,
+    /// What the commands in e-mails are given as `--config`; `None`: they find the file by themselves.
+    pub config_file: Option<PathBuf>,
 }
 
 impl Settings {
+    /// How e-mails about a company are written.
+    pub(super) fn voice(&self, legal_entity: &LegalEntityId) -> Voice {
+        self.voice_in(
+            self.recipients
+                .get(legal_entity)
+                .map_or_else(Language::default, |company| company.language),
+        )
+    }
+
+    /// How e-mails to the operators are written: in the language that all companies share, else in English.
+    pub(super) fn operators_voice(&self) -> Voice {
+        let mut languages = self.recipients.values().map(|company| company.language);
+        let first = languages.next().unwrap_or_default();
+        let is_shared = languages.all(|language| language == first);
+        self.voice_in(if is_shared { first } else { Language::default() })
+    }
+
+    fn voice_in(&self, language: Language) -> Voice {
+        Voice {
+            language,
+            program: program(self.config_file.as_deref()),
+            page: self.page.clone(),
+        }
+    }
+
+    /// The name of a company as configured; its key, if it is configured no more.
+    pub(super) fn company_name<'a>(&'a self, legal_entity: &'a LegalEntityId) -> &'a str {
+        self.recipients
+            .get(legal_entity)
+            .map_or(legal_entity.as_str(), |company| &company.name)
+    }
+
     /// Who is told of a shop's incidents: the company's addresses, then those of the shop, each once.
     pub(super) fn on_call(&self, legal_entity: &LegalEntityId, shop: ShopId) -> Vec<&Mailbox> {
         let Some(recipients) = self.recipients.get(legal_entity) else {
@@ -49,6 +86,20 @@ fn each_once<'a>(mailboxes: impl IntoIterator<Item = &'a Mailbox>) -> Vec<&'a Ma
     once
 }
 
+/// How a command begins, as a shell reads it.
+fn program(config_file: Option<&Path>) -> String {
+    let Some(file) = config_file else {
+        return "ipn-router".into();
+    };
+    let file = file.display().to_string();
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-".contains(c);
+    if file.chars().all(is_plain) {
+        format!("ipn-router --config {file}")
+    } else {
+        format!("ipn-router --config '{}'", file.replace('\'', r"'\''"))
+    }
+}
+
 /// What an e-mail tells of a destination's configuration.
 #[derive(Clone, Debug)]
 pub struct Destination {
@@ -59,9 +110,11 @@ pub struct Destination {
     pub give_up_after: Duration,
 }
 
-/// The addresses of a company.
+/// A company, as those who get its e-mails know it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Recipients {
+    pub name: String,
+    pub language: Language,
     /// `failure_emails`.
     pub company: Vec<Mailbox>,
     /// `extra_failure_emails` of each shop, added to the company's.
@@ -111,6 +164,7 @@ mod tests {
                 Recipients {
                     company: vec![oncall.clone()],
                     shops: HashMap::from([(shop, vec![lyon.clone(), again])]),
+                    ..Recipients::default()
                 },
             )]),
             ..Settings::default()
@@ -120,6 +174,42 @@ mod tests {
         assert_eq!(
             settings.on_call(&"other".parse().unwrap(), shop),
             Vec::<&Mailbox>::new()
+        );
+    }
+    #[test]
+    fn operators_are_written_to_in_the_language_of_all_companies() {
+        use Language::{English, French};
+        for (languages, expected) in [
+            (&[][..], English),
+            (&[French], French),
+            (&[French, French], French),
+            (&[French, English], English),
+            (&[English], English),
+        ] {
+            let company = |(n, language): (usize, &Language)| {
+                let language = *language;
+                let company = Recipients {
+                    language,
+                    ..Recipients::default()
+                };
+                (format!("company-{n}").parse().unwrap(), company)
+            };
+            let settings = Settings {
+                recipients: languages.iter().enumerate().map(company).collect(),
+                ..Settings::default()
+            };
+            assert_eq!(settings.operators_voice().language, expected, "{languages:?}");
+        }
+    }
+
+    #[test]
+    fn commands_name_the_configuration_unless_they_find_it() {
+        assert_eq!(program(None), "ipn-router");
+        let with = |file: &str| program(Some(Path::new(file)));
+        assert_eq!(with("/srv/ipn.toml"), "ipn-router --config /srv/ipn.toml");
+        assert_eq!(
+            with("/srv/it's ipn.toml"),
+            r"ipn-router --config '/srv/it'\''s ipn.toml'"
         );
     }
 }

@@ -76,21 +76,26 @@ impl Alert {
         let rules = self.rules();
         let to = rules.settings.on_call(&key.legal_entity, key.shop);
         let waiting = self.outbox.waiting(key, LISTED).await?;
+        let given_up = row.incident.given_up.first.iter().map(|(id, _)| *id);
+        let given_up = self.outbox.listed(given_up.collect()).await?;
         let known = rules.destinations.get(key);
         let shop = key.shop.to_string();
+        let voice = rules.settings.voice(&key.legal_entity);
         let situation = Situation {
+            number: row.id,
             destination: key,
             legal_entity_name: known.map_or(key.legal_entity.as_str(), |known| &known.legal_entity_name),
             shop_name: known.map_or(&shop, |known| &known.shop_name),
             url: known.map(|known| &known.url),
             incident: &row.incident,
             waiting: &waiting,
+            given_up: &given_up,
             gives_up_at: known.and_then(|known| Some(waiting.oldest? + known.give_up_after)),
             now,
         };
         let mut emails = Vec::new();
         for (step, first) in steps {
-            let email = incident_email(&situation, *step);
+            let email = incident_email(&situation, *step, &voice);
             let thread = format!("incident-{}", row.id);
             // What makes the thread unlike that of any other outbox, too.
             let salt = format!("{key} {}", row.incident.opened_at);
@@ -146,12 +151,16 @@ impl Alert {
         }
         let (step, salt) = (last.id.to_string(), last.at.to_string());
         let rules = self.rules();
-        let emails = self.addressed(&trouble_email(rows), &rules.settings.operators(), |mailbox| Place {
-            id: message_id(&thread, &step, &salt, mailbox),
-            first: None,
-            thread: thread.clone(),
-            step: step.clone(),
-        });
+        let emails = self.addressed(
+            &trouble_email(rows, &rules.settings),
+            &rules.settings.operators(),
+            |mailbox| Place {
+                id: message_id(&thread, &step, &salt, mailbox),
+                first: None,
+                thread: thread.clone(),
+                step: step.clone(),
+            },
+        );
         let ids = rows.iter().map(|row| row.id).collect();
         self.outbox.tell_troubles(ids, emails, now).await?;
         Ok(None)

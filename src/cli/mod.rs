@@ -24,9 +24,6 @@ use clap::{Parser, Subcommand};
 
 use crate::config::{self, Loaded};
 
-/// Where the configuration is unless --config says otherwise.
-const DEFAULT_CONFIG: &str = "/etc/ipn-router/ipn-router.toml";
-
 /// Forwards a payment gateway's token notifications to every shop of the company, and loses none.
 #[derive(Debug, Parser)]
 #[command(version)]
@@ -36,7 +33,7 @@ pub struct Arguments {
         long,
         global = true,
         value_name = "FILE",
-        default_value = DEFAULT_CONFIG
+        default_value = config::DEFAULT_FILE
     )]
     config: PathBuf,
     #[command(subcommand)]

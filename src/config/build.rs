@@ -154,6 +154,8 @@ fn alert_settings(written: &Written) -> alert::Settings {
             .keys()
             .filter_map(|id| expectation(written, id))
             .collect(),
+        page: None,
+        config_file: None,
     }
 }
 
@@ -171,6 +173,8 @@ fn expectation(written: &Written, id: &LegalEntityId) -> Option<Expectation> {
 
 fn recipients(written: &Written, id: &LegalEntityId) -> Recipients {
     Recipients {
+        name: written.legal_entities[id].name.clone(),
+        language: written.legal_entities[id].language,
         company: written.legal_entities[id].failure_emails.clone().or(Vec::new()),
         shops: written
             .shops_of(id)

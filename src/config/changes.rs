@@ -7,6 +7,7 @@ use std::time::Duration;
 use url::Url;
 
 use super::Config;
+use crate::alert::Recipients;
 use crate::deliver;
 use crate::domain::{
     Circle, DestinationKey, Format, KindPattern, LegalEntity, LegalEntityId, Member, Mode, Secret, ShopId, shown_url,
@@ -31,6 +32,7 @@ pub enum CompanyChange {
     Added,
     Addresses,
     Expects,
+    Language,
     Removed,
     Renamed(String),
     Shares { now: Vec<String>, before: Vec<String> },
@@ -131,6 +133,7 @@ impl fmt::Display for CompanyChange {
         match self {
             Self::Added => f.write_str("new"),
             Self::Addresses => f.write_str("other addresses for failure e-mails"),
+            Self::Language => f.write_str("failure e-mails in another language"),
             Self::Expects => f.write_str("another expect_every"),
             Self::Removed => f.write_str("removed; calls for its shops will be refused"),
             Self::Renamed(name) => write!(f, "now called \"{name}\""),
@@ -224,8 +227,13 @@ fn companies(old: &Config, new: &Config, found: &mut Vec<Change>) {
                 if was.enabled == is.enabled && expect_every(old, id) != expect_every(new, id) {
                     add(CompanyChange::Expects);
                 }
-                if old.alert.recipients.get(id) != new.alert.recipients.get(id) {
+                let [was, is] = [old, new].map(|config| config.alert.recipients.get(id));
+                let addresses = |recipients: &Recipients| (recipients.company.clone(), recipients.shops.clone());
+                if was.map(addresses) != is.map(addresses) {
                     add(CompanyChange::Addresses);
+                }
+                if was.map(|is| is.language) != is.map(|is| is.language) {
+                    add(CompanyChange::Language);
                 }
             }
         }
@@ -511,6 +519,11 @@ mod tests {
                 "oncall@acme.example",
                 "night@acme.example",
                 vec!["company acme: other addresses for failure e-mails"],
+            ),
+            (
+                "name = \"ACME SAS\"",
+                "name = \"ACME SAS\"\nlanguage = \"fr\"",
+                vec!["company acme: failure e-mails in another language"],
             ),
             (
                 "https://lyon.example/events",

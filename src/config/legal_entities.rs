@@ -7,13 +7,16 @@ use lettre::message::Mailbox;
 
 use super::addresses::mailboxes;
 use super::codes;
-use super::delivery::{DeliveryKeys, not_yet};
+use super::delivery::DeliveryKeys;
 use super::diagnostics::{Problem, Problems};
 use super::names::closest;
 use super::reader::{Entry, Given, Table, Value};
 use super::source::{At, Spot};
 use super::values::{Expected, any_text, duration_from, duration_within, flag, list, text, word};
+use crate::alert::Language;
 use crate::domain::{Kind, KindPattern, LegalEntityId};
+
+const LANGUAGES: &[(&str, Language)] = &[("en", Language::English), ("fr", Language::French)];
 
 /// A company as written.
 #[derive(Debug)]
@@ -22,6 +25,7 @@ pub(super) struct LegalEntityTable {
     pub(super) name: String,
     pub(super) enabled: bool,
     pub(super) failure_emails: Given<Vec<Mailbox>>,
+    pub(super) language: Language,
     pub(super) share: Vec<KindPattern>,
     pub(super) wait_for_named_shop: Option<At<Duration>>,
     pub(super) expect_every: Given<Duration>,
@@ -69,21 +73,14 @@ fn legal_entity(id: &LegalEntityId, mut table: Table<'_>, spot: Spot, problems: 
     let name = table
         .required("name", "\"ACME SAS\"", problems, text)
         .or(id.to_string());
-    let language = table
-        .optional("language", problems, word(&[("en", false), ("fr", true)]))
-        .at();
-    if let Some(french) = language.filter(|french| french.value) {
-        problems.push(not_yet(Problem::new(
-            codes::NOT_YET,
-            &french.spot,
-            "e-mails are written in English by this version",
-        )));
-    }
     let read = LegalEntityTable {
         spot,
         name,
         enabled: table.optional("enabled", problems, flag).or(true),
         failure_emails: table.optional("failure_emails", problems, mailboxes),
+        language: table
+            .optional("language", problems, word(LANGUAGES))
+            .or(Language::default()),
         share: table
             .optional("share", problems, list(kinds))
             .or(vec![KindPattern::Family("token")]),

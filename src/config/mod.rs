@@ -75,6 +75,9 @@ pub use source::{File, Place};
 use outside::Listing;
 use source::Source;
 
+/// Where the configuration is unless `--config` says otherwise.
+pub const DEFAULT_FILE: &str = "/etc/ipn-router/ipn-router.toml";
+
 /// The whole configuration, checked: nothing after this checks again.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -160,15 +163,23 @@ pub fn socket(path: &Path) -> std::io::Result<PathBuf> {
 
 fn load_by(path: &Path, outside: &dyn Outside) -> Result<Loaded, Vec<Diagnostic>> {
     match std::fs::read(path) {
-        Ok(bytes) => parse(
-            File {
+        Ok(bytes) => {
+            let main = File {
                 path: path.into(),
                 bytes,
-            },
-            outside,
-        ),
+            };
+            let mut loaded = parse(main, outside)?;
+            loaded.config.alert.config_file = named_in_commands(path);
+            Ok(loaded)
+        }
         Err(error) => Err(vec![unreadable(path, &error)]),
     }
+}
+
+/// How commands name this file from any folder; `None`: it is where they look by themselves.
+fn named_in_commands(path: &Path) -> Option<PathBuf> {
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.into());
+    (path != Path::new(DEFAULT_FILE)).then_some(path)
 }
 
 /// Reads a configuration; whatever it needs beside its text comes from `outside`.

@@ -49,7 +49,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::sync::{Notify, Semaphore, oneshot, watch};
 
-use crate::domain::{Clock, DestinationKey, Expectation, Incident, Lane, LegalEntityId, Lost, Mode, Trouble};
+use crate::domain::{
+    Clock, DestinationKey, Expectation, Incident, Lane, LegalEntityId, Lost, Mode, NotificationId, Trouble,
+};
 use crate::metrics::Storing;
 use crate::route::Routed;
 use aside::{Certificates, Losses};
@@ -556,6 +558,18 @@ impl Outbox {
         self.shared
             .store
             .ask(move |connection| sqlite::waiting(connection, &key, first))
+            .await
+    }
+
+    /// These notifications as an e-mail lists them; those that are gone are left out.
+    ///
+    /// # Errors
+    ///
+    /// [`OutboxError::Failed`] if the store cannot be read.
+    pub async fn listed(&self, ids: Vec<NotificationId>) -> Result<Vec<WaitingNotification>, OutboxError> {
+        self.shared
+            .store
+            .ask(move |connection| sqlite::listed_notifications(connection, &ids))
             .await
     }
 

@@ -230,6 +230,8 @@ pub struct WaitingNotification {
     pub id: NotificationId,
     pub kind: Kind,
     pub token: Option<String>,
+    /// The gateway's uuid of the transaction: the Back Office finds it by that.
+    pub transaction: Option<String>,
     pub received_at: Timestamp,
 }
 

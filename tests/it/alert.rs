@@ -351,9 +351,10 @@ impl Story {
                 Recipients {
                     company: addresses(company),
                     shops: HashMap::from([(key.shop, addresses(shop))]),
+                    ..Recipients::default()
                 },
             )]),
-            expected: Vec::new(),
+            ..Settings::default()
         };
         Self {
             outbox,

@@ -3,6 +3,7 @@
 //! Everything that comes from elsewhere (names, answers, URLs) passes through here, and leaves as one line without
 //! control characters: no such text can end a header or begin a paragraph of its own.
 
+use crate::alert::Language;
 use crate::domain::one_line;
 
 /// The widest line.
@@ -28,7 +29,7 @@ impl Page {
 
     /// A name and what belongs to it, in two columns.
     pub(super) fn fact(&mut self, name: &str, value: &str) {
-        self.wrapped(&format!("  {name:<10} "), "             ", value);
+        self.wrapped(&format!("  {name:<11} "), "              ", value);
     }
 
     /// A paragraph of a section.
@@ -46,7 +47,8 @@ impl Page {
         self.wrapped(&format!("  {number}. "), "     ", words);
     }
 
-    /// A command on a line of its own, to be copied; left out if it does not fit, for half a command is none.
+    /// A command or an address on a line of its own, to be copied; left out if it does not fit, for half of it is
+    /// nothing.
     pub(super) fn command(&mut self, command: &str) {
         let line = format!("       {}", one_line(command));
         if width(&line) <= COLUMNS {
@@ -60,6 +62,16 @@ impl Page {
         self.wrapped("    ", "    ", second);
     }
 
+    /// A further line of an item.
+    pub(super) fn more(&mut self, words: &str) {
+        self.wrapped("    ", "    ", words);
+    }
+
+    /// What is said to a step, after its commands.
+    pub(super) fn note(&mut self, words: &str) {
+        self.wrapped("     ", "     ", words);
+    }
+
     /// All of it.
     pub(super) fn finish(self) -> String {
         self.text
@@ -68,7 +80,7 @@ impl Page {
     fn wrapped(&mut self, first: &str, next: &str, words: &str) {
         let mut line = first.to_owned();
         let mut begun = false;
-        for word in one_line(words).split(' ') {
+        for word in unbroken(&one_line(words)).split(' ') {
             if begun && width(&line) + 1 + width(word) > COLUMNS {
                 self.line(&line);
                 next.clone_into(&mut line);
@@ -94,18 +106,46 @@ impl Page {
     }
 }
 
+/// French has a blank before some marks and within its quotation marks: there no line ends.
+fn unbroken(text: &str) -> String {
+    let mut kept = String::with_capacity(text.len());
+    for word in text.split_inclusive(' ') {
+        if word.starts_with([':', ';', '!', '?', '»']) && kept.ends_with(' ') {
+            kept.pop();
+            kept.push(NO_BREAK);
+        }
+        kept.push_str(word);
+        if word == "« " {
+            kept.pop();
+            kept.push(NO_BREAK);
+        }
+    }
+    kept
+}
+
+const NO_BREAK: char = '\u{A0}';
+
 /// `[MODE] COMPANY, SHOP: state`; names are shortened so that the state always fits. Without a mode: of both, or none.
-pub(super) fn subject(mode: &str, names: &[&str], state: &str) -> String {
+pub(super) fn subject(language: Language, mode: &str, names: &[&str], state: &str) -> String {
     let mode = if mode.is_empty() {
         String::new()
     } else {
         format!("[{mode}] ")
     };
-    let state = one_line(state);
-    let fixed = width(&mode) + width(&state) + ": ".len() + ", ".len() * names.len().saturating_sub(1);
+    let colon = language.say(": ", "\u{A0}: ");
+    let state = unbroken(&one_line(state));
+    let fixed = width(&mode) + width(&state) + width(colon) + ", ".len() * names.len().saturating_sub(1);
     let each = SUBJECT.saturating_sub(fixed) / names.len().max(1);
     let names: Vec<_> = names.iter().map(|name| shortened(&one_line(name), each)).collect();
-    shortened(&format!("{mode}{}: {state}", names.join(", ")), SUBJECT)
+    shortened(&format!("{mode}{}{colon}{state}", names.join(", ")), SUBJECT)
+}
+
+/// `[MODE TEST] SHOP - state`: as the gateway writes its own; the shop's name is shortened so that the state fits.
+pub(super) fn subject_as_the_gateway(mode: &str, shop: &str, state: &str) -> String {
+    let state = unbroken(&one_line(state));
+    let room = SUBJECT.saturating_sub(width(mode) + width(&state) + " - ".len());
+    let shop = shortened(&one_line(shop), room);
+    shortened(&format!("{mode}{shop} - {state}"), SUBJECT)
 }
 
 /// The text, or its start with an ellipsis.
@@ -139,7 +179,12 @@ mod tests {
     #[test]
     fn long_names_leave_room_for_the_state() {
         let name = "Société Générale d'Exploitation ".repeat(9);
-        let subject = subject("PRODUCTION", &[&name, &name], "form_url fails, 100000 waiting");
+        let subject = subject(
+            Language::English,
+            "PRODUCTION",
+            &[&name, &name],
+            "form_url fails, 100000 waiting",
+        );
         assert!(
             width(&subject) <= SUBJECT && subject.ends_with(": form_url fails, 100000 waiting"),
             "{subject}"
@@ -149,7 +194,7 @@ mod tests {
     proptest! {
         #[test]
         fn nothing_from_elsewhere_makes_a_line_or_a_header(words in any::<String>()) {
-            let subject = subject("TEST", &[&words, &words], &words);
+            let subject = subject(Language::French, "TEST", &[&words, &words], &words);
             prop_assert!(!subject.contains(char::is_control) && width(&subject) <= SUBJECT);
             let mut page = Page::default();
             page.quote(&words);

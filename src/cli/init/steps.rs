@@ -183,7 +183,7 @@ impl<W: Write> Steps<'_, W> {
             Keeping::Credential => format!("CREDENTIALS_DIRECTORY={} ", shell(&self.secrets_folder())),
             Keeping::File => String::new(),
         };
-        let config = if self.file == Path::new(crate::cli::DEFAULT_CONFIG) {
+        let config = if self.file == Path::new(crate::config::DEFAULT_FILE) {
             String::new()
         } else {
             format!(" --config {}", shell(self.file))

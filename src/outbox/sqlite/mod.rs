@@ -29,7 +29,7 @@ pub(super) use heard::last_heard;
 pub(super) use mail::{due_emails, last_told, next_email, troubles_since, unseen_incidents, unseen_troubles};
 pub use open::OpenError;
 pub(super) use open::{MIGRATIONS, lock_path};
-pub(super) use read::{due, head, notification, older_than, page, waiting};
+pub(super) use read::{due, head, listed_notifications, notification, older_than, page, waiting};
 pub(super) use record::{GivenUp, give_up};
 pub(super) use retention::Pass;
 pub(super) use verbs::{begin, foresee, look, next_verb, verb};

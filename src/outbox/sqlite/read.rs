@@ -179,18 +179,11 @@ pub(in crate::outbox) fn waiting(
         .query_row([destination], |row| row.get(0))?;
     let rows = snapshot
         .prepare_cached(
-            "SELECT n.uuid, n.kind, n.token, n.received_at FROM deliveries d INDEXED BY deliveries_open
+            "SELECT n.uuid, n.kind, n.token, n.transaction_uuid, n.received_at FROM deliveries d INDEXED BY deliveries_open
              JOIN notifications n ON n.id = d.notification
              WHERE d.destination = ? AND d.state=0 ORDER BY d.seq LIMIT ?",
         )?
-        .query_map((destination, 1_000), |row| {
-            Ok(WaitingNotification {
-                id: NotificationId::from_bytes(row.get(0)?),
-                kind: parsed(row, 1)?,
-                token: row.get(2)?,
-                received_at: timestamp(row, 3)?,
-            })
-        })?
+        .query_map((destination, 1_000), listed)?
         .collect::<rusqlite::Result<Vec<_>>>()?;
     let next_attempt = due(&snapshot, destination, 1)?.first().map(|(_, at)| *at);
     let kinds = Kind::ALL
@@ -203,6 +196,29 @@ pub(in crate::outbox) fn waiting(
         next_attempt,
         kinds,
         first: rows.into_iter().take(first).collect(),
+    })
+}
+
+/// These notifications, in this order, as an e-mail lists them; those that are gone are left out.
+pub(in crate::outbox) fn listed_notifications(
+    connection: &Connection,
+    ids: &[NotificationId],
+) -> rusqlite::Result<Vec<WaitingNotification>> {
+    let mut statement = connection
+        .prepare_cached("SELECT uuid, kind, token, transaction_uuid, received_at FROM notifications WHERE uuid = ?")?;
+    let found = ids
+        .iter()
+        .map(|id| statement.query_row([id.as_bytes()], listed).optional());
+    found.filter_map(Result::transpose).collect()
+}
+
+fn listed(row: &Row<'_>) -> rusqlite::Result<WaitingNotification> {
+    Ok(WaitingNotification {
+        id: NotificationId::from_bytes(row.get(0)?),
+        kind: parsed(row, 1)?,
+        token: row.get(2)?,
+        transaction: row.get(3)?,
+        received_at: timestamp(row, 4)?,
     })
 }
 

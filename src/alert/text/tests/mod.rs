@@ -1,0 +1,136 @@
+//! Golden e-mails: each text in `tests/data/emails`, in each language, as people get it. `REWRITE_EMAILS=1 cargo test
+//! golden` writes them anew.
+
+pub(super) mod cases;
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use proptest::prelude::*;
+use url::Url;
+
+use self::cases::{Case, cases};
+use super::layout::{COLUMNS, SUBJECT};
+use super::*;
+
+fn folder(language: Language) -> PathBuf {
+    let word = language.say("en", "fr");
+    [env!("CARGO_MANIFEST_DIR"), "tests", "data", "emails", word]
+        .iter()
+        .collect()
+}
+
+fn every_email() -> impl Iterator<Item = (Language, Case)> {
+    Language::ALL
+        .into_iter()
+        .flat_map(|language| cases(language).into_iter().map(move |case| (language, case)))
+}
+
+#[test]
+fn golden_e_mails_read_as_agreed() {
+    let rewrite = std::env::var_os("REWRITE_EMAILS").is_some();
+    let mut differ = Vec::new();
+    for (language, (name, email)) in every_email() {
+        let file = folder(language).join(format!("{name}.txt"));
+        let written = format!("Subject: {}\n\n{}", email.subject, email.text);
+        if rewrite {
+            std::fs::create_dir_all(folder(language)).unwrap();
+            std::fs::write(&file, &written).unwrap();
+        }
+        if std::fs::read_to_string(&file).ok() != Some(written) {
+            differ.push(file);
+        }
+    }
+    assert!(
+        differ.is_empty(),
+        "if the new texts are right, see the head of this file: {differ:#?}"
+    );
+}
+
+#[test]
+fn each_golden_e_mail_is_still_written() {
+    for language in Language::ALL {
+        let written: BTreeSet<String> = cases(language)
+            .into_iter()
+            .map(|(name, _)| format!("{name}.txt"))
+            .collect();
+        let agreed: BTreeSet<String> = std::fs::read_dir(folder(language))
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        assert_eq!(written, agreed);
+    }
+}
+
+#[test]
+fn no_line_is_wider_than_78_columns_and_no_subject_than_120() {
+    for (_, (name, email)) in every_email() {
+        assert!(email.subject.chars().count() <= SUBJECT, "{name}");
+        for line in email.text.lines() {
+            assert!(line.chars().count() <= COLUMNS, "{name}: {line}");
+        }
+    }
+}
+
+#[test]
+fn nothing_secret_is_in_any_e_mail() {
+    for (_, (name, Email { subject, text })) in every_email() {
+        for secret in cases::SECRETS {
+            assert!(
+                !subject.contains(secret) && !text.contains(secret),
+                "{name} shows {secret}"
+            );
+        }
+    }
+}
+
+/// A sentence that was copied instead of translated would be the same in both.
+#[test]
+fn french_is_not_english() {
+    for ((name, english), (_, french)) in cases(Language::English).into_iter().zip(cases(Language::French)) {
+        let sentences = |email: &Email| -> BTreeSet<String> {
+            let lines = email.text.lines().map(str::trim);
+            let is_prose = |line: &&str| {
+                let is_ours = !["> ", "- ", "ipn-router ", "curl "]
+                    .iter()
+                    .any(|start| line.starts_with(start));
+                is_ours && line.split(' ').count() >= 4
+            };
+            lines.filter(is_prose).map(str::to_owned).collect()
+        };
+        let same: Vec<_> = sentences(&english).intersection(&sentences(&french)).cloned().collect();
+        let common = ["Incident ", "Mode ", "URL "];
+        let allowed = |line: &String| common.iter().any(|start| line.starts_with(start));
+        assert!(same.iter().all(allowed), "{name}: {same:#?}");
+        assert_ne!(english.subject, french.subject, "{name}");
+    }
+}
+
+#[test]
+fn command_is_printed_only_if_the_shell_cannot_misread_it() {
+    let probe_of = |url: &str| incident::probe(&Url::parse(url).unwrap());
+    assert_eq!(
+        probe_of("https://lyon.acme.example:8443/x?y").as_deref(),
+        Some("curl -sSv -o /dev/null https://lyon.acme.example:8443/")
+    );
+    assert_eq!(probe_of("http://[::1]:80/"), None);
+    assert_eq!(
+        probe_of("https://a$(reboot).example/").filter(|command| command.contains('$')),
+        None
+    );
+}
+
+proptest! {
+    /// Names come from the configuration and answers from anybody: neither begins a line, a header or a section.
+    #[test]
+    fn names_and_answers_inject_nothing(name in any::<String>(), answer in any::<Vec<u8>>(), french in any::<bool>()) {
+        let language = if french { Language::French } else { Language::English };
+        let email = cases::of_names(&name, answer, language);
+        prop_assert!(!email.subject.contains(char::is_control));
+        prop_assert!(email.subject.chars().count() <= SUBJECT);
+        let headings = email.text.lines().filter(|line| !line.is_empty() && !line.starts_with("  ")).count();
+        prop_assert_eq!(headings, 6);
+        prop_assert!(!email.text.contains(|c: char| c.is_control() && c != '\n'));
+        prop_assert!(email.text.lines().all(|line| line.chars().count() <= COLUMNS));
+    }
+}
