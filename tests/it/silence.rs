@@ -95,8 +95,8 @@ impl Story {
             self.router.home().number(&of)
         };
         (
-            count("nothing from the gateway for acme"),
-            count("the gateway is heard again for acme"),
+            count("nothing from the gateway for ACME SAS"),
+            count("the gateway is heard again for ACME SAS"),
         )
     }
 }

@@ -51,7 +51,7 @@ pub(in crate::alert::text) fn notification(n: u8) -> NotificationId {
 
 pub(in crate::alert::text) fn listed(n: u8, kind: Kind) -> WaitingNotification {
     let has_token = kind.name().starts_with("token.");
-    let token = if n % 2 == 0 {
+    let token = if n.is_multiple_of(2) {
         "9d3a1c0b8e7f4a5d9c2b1e0f3a4b5c6d"
     } else {
         "card-7"
