@@ -124,8 +124,11 @@ impl Letter<'_> {
         );
         self.fact("Refused", "Refusées", &refused);
         match &row.trouble {
-            // The words of the answer that the gateway got, which its Back Office shows too.
-            Trouble::SignaturesRefused { hint, .. } => self.fact("Answered", "Réponse", hint),
+            Trouble::SignaturesRefused { hint, .. } => {
+                // In the words that the gateway got, too: its Back Office shows them.
+                self.paragraph("It was answered:", "Il lui a été répondu :");
+                self.page.quote(hint);
+            }
             _ => self.fact("Right", "Bonne", &at(row.at)),
         }
     }
