@@ -16,7 +16,7 @@ use crate::deliver::{Circles, Verbs};
 use crate::domain::Clock;
 use crate::outbox::Outbox;
 
-pub use reload::{Asked, RELOAD, Reload};
+pub use reload::{Asked, RELOAD, RefusedReload, Reload};
 pub use who::Who;
 
 /// What the routes look at, and what does what they are asked for.
@@ -43,6 +43,8 @@ pub struct Running {
     pub listen: SocketAddr,
     /// The hash of the configuration's texts.
     pub configuration: String,
+    /// Why the files are not what runs, if that was asked for last.
+    pub refused: Option<RefusedReload>,
 }
 
 /// Every route. Whoever mounts it puts a [`Who`] into the extensions of each request.
