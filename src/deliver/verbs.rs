@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::domain::{Circle, Clock, LegalEntityId, Mode, ShopId, Verb};
+use crate::domain::{Circle, Clock, DestinationFilter, LegalEntityId, Mode, ShopId, Verb};
 use crate::outbox::{
     Batch, Foreseen, Found, Kept, LeftOut, Outbox, OutboxError, Progress, Rerouted, VerbId, VerbResult, VerbState,
 };
@@ -47,7 +47,7 @@ impl Verbs {
             let turn = async {
                 match self.turn().await {
                     Ok(true) => {}
-                    Ok(false) => self.outbox.verb_asked().notified().await,
+                    Ok(false) => self.rest().await,
                     Err(error) => {
                         tracing::error!(%error, "cannot carry out what operators ask for, trying again: {error}");
                         tokio::time::sleep(STORE_PAUSE).await;
@@ -83,6 +83,50 @@ impl Verbs {
             }
             tokio::time::sleep(started.elapsed() * REST).await;
         }
+    }
+
+    /// Until something is asked for, or a pause is over.
+    async fn rest(&self) {
+        let next = match self.end_pauses().await {
+            Ok(next) => next,
+            Err(error) => {
+                tracing::error!(%error, "cannot see whether a pause is over, trying again: {error}");
+                Some(STORE_PAUSE)
+            }
+        };
+        let over = async {
+            match next {
+                Some(left) => tokio::time::sleep(left).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = self.outbox.verb_asked().notified() => {}
+            () = over => {}
+        }
+    }
+
+    /// Resumes what was paused until now, and returns how long it is until the next pause is over.
+    async fn end_pauses(&self) -> Result<Option<Duration>, OutboxError> {
+        let now = self.clock.now();
+        let (over, others): (Vec<_>, Vec<_>) = self
+            .outbox
+            .pauses()
+            .await?
+            .into_iter()
+            .partition(|(_, until)| *until <= now);
+        for (key, until) in over {
+            let meant = DestinationFilter {
+                legal_entity: Some(key.legal_entity),
+                shop: Some(key.shop),
+                mode: Some(key.mode),
+                rendition: Some(key.rendition),
+            };
+            let why = format!("the pause until {until}");
+            self.outbox.ask_for(Verb::Resume(meant), &why, now).await?;
+        }
+        let next = others.iter().map(|(_, until)| *until).min();
+        Ok(next.map(|next| Duration::try_from(next.duration_since(now)).unwrap_or_default()))
     }
 
     /// Whether there was something to do.

@@ -1,5 +1,6 @@
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::{Format, LegalEntityId, Mode, ShopId};
@@ -52,7 +53,7 @@ impl fmt::Display for Rendition {
 ///
 /// The URL itself is not part of it, so what waits follows the shop to a new URL; the legal entity is, so a shop that
 /// changes its company is another destination.
-#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 pub struct DestinationKey {
     pub legal_entity: LegalEntityId,
     pub shop: ShopId,

@@ -37,4 +37,4 @@ pub use secret::Secret;
 pub use signatures::RefusedSignatures;
 pub use silence::{Expectation, Hearing, SilenceDue};
 pub use trouble::{CertificateOwner, Lost, Trouble};
-pub use verb::{DestinationFilter, Ended, Period, Scope, Selection, Verb};
+pub use verb::{DestinationFilter, Ended, Pause, Period, Scope, Selection, Verb};

@@ -18,7 +18,7 @@ pub enum Verb {
     /// Ends deliveries that are open.
     Cancel(Selection),
     /// Lets nothing be attempted.
-    Pause(DestinationFilter),
+    Pause(Pause),
     /// Routes a notification out of quarantine.
     Release {
         notification: NotificationId,
@@ -43,6 +43,25 @@ impl Verb {
             Self::Pause(_) | Self::Release { .. } | Self::Resume(_) => true,
             Self::Cancel(which) | Self::Replay { which, .. } => matches!(which.scope, Scope::Notification(_)),
             Self::Backfill { .. } => false,
+        }
+    }
+}
+
+/// Which destinations are paused, and for how long.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Pause {
+    #[serde(flatten)]
+    pub destinations: DestinationFilter,
+    /// They go on by themselves then; `None`: when they are resumed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
+}
+
+impl From<DestinationFilter> for Pause {
+    fn from(destinations: DestinationFilter) -> Self {
+        Self {
+            destinations,
+            until: None,
         }
     }
 }
@@ -165,7 +184,14 @@ mod tests {
                 "backfill",
             ),
             (Verb::Cancel(which(Scope::Received(period(0, 1)))), "cancel"),
-            (Verb::Pause(DestinationFilter::default()), "pause"),
+            (Verb::Pause(Pause::default()), "pause"),
+            (
+                Verb::Pause(Pause {
+                    destinations: filter.clone(),
+                    until: Some(at(5)),
+                }),
+                "pause",
+            ),
             (Verb::Release { notification }, "release"),
             (
                 Verb::Replay {
@@ -215,7 +241,7 @@ mod tests {
         }
         let notification = NotificationId::new(at(0));
         assert!(Verb::Release { notification }.is_quick());
-        assert!(Verb::Pause(DestinationFilter::default()).is_quick());
+        assert!(Verb::Pause(Pause::default()).is_quick());
         let backfill = Verb::Backfill {
             shop: "12345678".parse().unwrap(),
             mode: Mode::Test,

@@ -159,6 +159,12 @@ impl Progress {
     pub fn is_over(&self) -> bool {
         self.deliveries.is_empty() && self.notifications.is_none()
     }
+
+    /// Deliveries that are still to be looked at, at most; how many notifications are is not known beforehand.
+    pub fn left(&self) -> u64 {
+        let rows = self.deliveries.iter().map(|stretch| stretch.last - stretch.after);
+        rows.map(|rows| u64::try_from(rows).unwrap_or(0)).sum()
+    }
 }
 
 /// Deliveries of one destination, by seq: those after one, up to another.
@@ -286,6 +292,15 @@ impl Outbox {
     /// [`OutboxError::Failed`] if the store cannot be read.
     pub async fn next_verb(&self) -> Result<Option<VerbId>, OutboxError> {
         self.shared.store.ask(sqlite::next_verb).await
+    }
+
+    /// The paused destinations that are to go on by themselves, and when.
+    ///
+    /// # Errors
+    ///
+    /// [`OutboxError::Failed`] if the store cannot be read.
+    pub async fn pauses(&self) -> Result<Vec<(DestinationKey, Timestamp)>, OutboxError> {
+        self.shared.store.ask(sqlite::pauses).await
     }
 
     /// A verb, as it stands.

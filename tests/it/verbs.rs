@@ -41,7 +41,7 @@ async fn paused_shop_is_not_called_even_after_a_restart_until_it_is_resumed() {
     let mut gateway = router.gateway();
     gateway.sends(&Form::token_created(PARIS, "token-0").signed()).await;
     acme.lyon.gets(2).await;
-    assert!(router.does(Verb::Pause(of(LYON))).await.done >= 2);
+    assert!(router.does(Verb::Pause(of(LYON).into())).await.done >= 2);
     for n in 1..10 {
         gateway
             .sends(&Form::token_created(PARIS, &format!("token-{n}")).signed())

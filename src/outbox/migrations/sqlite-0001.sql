@@ -43,6 +43,7 @@ CREATE TABLE destinations(
   epoch INTEGER NOT NULL DEFAULT 0, -- raised by every take-over: the fence of `record`
   until INTEGER,                    -- end of the lease where several nodes share the store
   paused INTEGER,                   -- since when
+  paused_until INTEGER,             -- when it goes on by itself; NULL: when it is resumed
   down INTEGER,                     -- since when
   parked INTEGER,                   -- since when it is in no configuration, or switched off
   give_up_from INTEGER NOT NULL DEFAULT 0, -- resume, or return from parking: `give_up_after` counts from here at the earliest
@@ -166,6 +167,7 @@ CREATE TABLE emails(
 CREATE INDEX emails_due ON emails(due) WHERE state=0;
 CREATE INDEX emails_held ON emails(address, id) WHERE state=3;
 CREATE INDEX emails_address ON emails(address, created_at);
+CREATE INDEX emails_failed ON emails(id) WHERE state=2;
 
 -- What operators ask for, carried out in small steps; kept as the record of who asked for what.
 CREATE TABLE verbs(

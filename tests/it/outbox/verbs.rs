@@ -176,7 +176,7 @@ async fn what_matches_nothing_says_so() {
         replay(all(), None),
         Verb::Release { notification: stranger },
         Verb::Cancel(scope(Scope::Notification(stranger))),
-        Verb::Pause(nowhere.clone()),
+        Verb::Pause(nowhere.clone().into()),
         Verb::Resume(nowhere),
     ] {
         let result = done(&outbox, verb.clone()).await;
@@ -413,9 +413,9 @@ async fn paused_twice_is_paused_once_and_resume_counts_anew() {
         shop: Some(paris().shop),
         ..DestinationFilter::default()
     };
-    assert_eq!(done(&outbox, Verb::Pause(filter.clone())).await, result(1, &[]));
+    assert_eq!(done(&outbox, Verb::Pause(filter.clone().into())).await, result(1, &[]));
     assert!(matches!(news(&inbox, 1).await[..], [News::Paused]));
-    let again = done(&outbox, Verb::Pause(filter.clone())).await;
+    let again = done(&outbox, Verb::Pause(filter.clone().into())).await;
     assert_eq!(again, result(0, &[(LeftOut::AlreadyPaused, 1)]));
     assert!(inbox.take().0.is_empty() && lyon_inbox.take().0.is_empty());
 
@@ -566,7 +566,7 @@ async fn pause_does_not_wait_behind_a_long_replay() {
         .await
         .unwrap();
     steps(&outbox, long, 1).await;
-    let pause = Verb::Pause(DestinationFilter::default());
+    let pause = Verb::Pause(DestinationFilter::default().into());
     let quick = outbox.ask_for(pause, "root", SystemClock.now()).await.unwrap();
     assert_eq!(outbox.next_verb().await.unwrap(), Some(quick));
 

@@ -1,8 +1,9 @@
 //! The rules of the verbs: what becomes of each row that is meant.
 
+use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension};
 
-use crate::domain::{DestinationFilter, DestinationKey, Lane, Rendition, Verb};
+use crate::domain::{DestinationFilter, DestinationKey, Lane, Pause, Rendition, Verb};
 use crate::outbox::sqlite::accept::{Holder, holder};
 use crate::outbox::sqlite::read::destination_key;
 use crate::outbox::verbs::{Batch, DeliveryRef, Foreseen, LeftOut, Progress, Rerouted, VerbResult};
@@ -59,6 +60,7 @@ pub(super) enum Change<'a> {
     },
     Pause {
         destination: i64,
+        until: Option<Timestamp>,
     },
     /// It becomes what the configuration of now makes of it.
     Release(&'a Rerouted),
@@ -87,8 +89,8 @@ pub(super) fn carry_out(
     result: &mut VerbResult,
 ) -> rusqlite::Result<()> {
     match (verb, batch) {
-        (Verb::Pause(filter), _) => pause(hand, filter, true, result),
-        (Verb::Resume(filter), _) => pause(hand, filter, false, result),
+        (Verb::Pause(wanted), _) => pause(hand, wanted, result),
+        (Verb::Resume(filter), _) => resume(hand, filter, result),
         (Verb::Cancel(_), Batch::Deliveries(deliveries)) => cancel(hand, deliveries, result),
         (Verb::Replay { as_new, .. }, Batch::Deliveries(deliveries)) => deliveries
             .iter()
@@ -105,42 +107,60 @@ pub(super) fn carry_out(
     }
 }
 
-/// One that is paused is left as it is: since when it is, and what counts from there, do not change.
-fn pause(
-    hand: &mut impl Hand,
-    filter: &DestinationFilter,
-    pause: bool,
-    result: &mut VerbResult,
-) -> rusqlite::Result<()> {
-    let mut all = Vec::new();
-    {
-        let mut statement = hand
-            .connection()
-            .prepare_cached("SELECT id, paused IS NOT NULL, legal_entity, shop, mode, rendition FROM destinations")?;
-        let mut rows = statement.query([])?;
-        while let Some(row) = rows.next()? {
-            // One that this version does not know is none of those that are meant.
-            let is_meant = destination_key(row, 2).is_ok_and(|key| filter.matches(&key));
-            if is_meant {
-                all.push((row.get::<_, i64>(0)?, row.get::<_, bool>(1)?));
-            }
-        }
-    }
-    for (destination, is_paused) in all {
-        match (pause, is_paused) {
-            (true, true) => result.leave_out(LeftOut::AlreadyPaused),
-            (false, false) => result.leave_out(LeftOut::NotPaused),
-            (true, false) => {
-                hand.change(Change::Pause { destination })?;
-                result.done += 1;
-            }
-            (false, true) => {
-                hand.change(Change::Resume { destination })?;
-                result.done += 1;
-            }
+/// Since when one that is paused already is, and what counts from there, does not change; until when may.
+fn pause(hand: &mut impl Hand, wanted: &Pause, result: &mut VerbResult) -> rusqlite::Result<()> {
+    let until = wanted.until;
+    for one in pausable(hand, &wanted.destinations)? {
+        let destination = one.id;
+        if one.is_paused && one.until == until.map(Timestamp::as_millisecond) {
+            result.leave_out(LeftOut::AlreadyPaused);
+        } else {
+            hand.change(Change::Pause { destination, until })?;
+            result.done += 1;
         }
     }
     Ok(())
+}
+
+fn resume(hand: &mut impl Hand, filter: &DestinationFilter, result: &mut VerbResult) -> rusqlite::Result<()> {
+    for one in pausable(hand, filter)? {
+        let destination = one.id;
+        if one.is_paused {
+            hand.change(Change::Resume { destination })?;
+            result.done += 1;
+        } else {
+            result.leave_out(LeftOut::NotPaused);
+        }
+    }
+    Ok(())
+}
+
+/// A destination, as far as pausing it is concerned.
+struct Pausable {
+    id: i64,
+    is_paused: bool,
+    /// Milliseconds.
+    until: Option<i64>,
+}
+
+/// Those that are meant.
+fn pausable(hand: &impl Hand, filter: &DestinationFilter) -> rusqlite::Result<Vec<Pausable>> {
+    let mut statement = hand.connection().prepare_cached(
+        "SELECT id, paused IS NOT NULL, paused_until, legal_entity, shop, mode, rendition FROM destinations",
+    )?;
+    let mut rows = statement.query([])?;
+    let mut meant = Vec::new();
+    while let Some(row) = rows.next()? {
+        // One that this version does not know is none of those that are meant.
+        if destination_key(row, 3).is_ok_and(|key| filter.matches(&key)) {
+            meant.push(Pausable {
+                id: row.get(0)?,
+                is_paused: row.get(1)?,
+                until: row.get(2)?,
+            });
+        }
+    }
+    Ok(meant)
 }
 
 fn cancel(hand: &mut impl Hand, deliveries: &[DeliveryRef], result: &mut VerbResult) -> rusqlite::Result<()> {

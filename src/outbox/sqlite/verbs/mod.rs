@@ -13,11 +13,22 @@ pub(in crate::outbox) use select::{begin, look};
 
 use super::read;
 use super::writer::Ledger;
-use crate::domain::Verb;
+use crate::domain::{DestinationKey, Verb};
 use crate::outbox::verbs::{Progress, VerbId, VerbResult, VerbRow, VerbState};
 
 const NEXT: &str =
     "SELECT id FROM verbs INDEXED BY verbs_waiting WHERE done_at IS NULL ORDER BY quick DESC, id LIMIT 1";
+
+/// The paused destinations that go on by themselves, and when.
+pub(in crate::outbox) fn pauses(connection: &Connection) -> rusqlite::Result<Vec<(DestinationKey, Timestamp)>> {
+    connection
+        .prepare_cached(
+            "SELECT legal_entity, shop, mode, rendition, paused_until FROM destinations
+             WHERE paused IS NOT NULL AND paused_until IS NOT NULL",
+        )?
+        .query_map([], |row| Ok((read::destination_key(row, 0)?, read::timestamp(row, 4)?)))?
+        .collect()
+}
 
 /// The verb to be carried out next.
 pub(in crate::outbox) fn next_verb(connection: &Connection) -> rusqlite::Result<Option<VerbId>> {

@@ -60,7 +60,7 @@ impl Hand for Writing<'_> {
                 Ok(())
             }
             Change::Deliver { to, of } => self.insert(to, of.lane, of.key, None),
-            Change::Pause { destination } => self.pause(destination),
+            Change::Pause { destination, until } => self.pause(destination, until),
             Change::Release(notification) => self.release(notification),
             Change::Replay(repetition) => self.replay(repetition),
             Change::Resume { destination } => self.resume(destination),
@@ -149,11 +149,15 @@ impl Writing<'_> {
         Ok(())
     }
 
-    fn pause(&mut self, destination: i64) -> rusqlite::Result<()> {
+    fn pause(&mut self, destination: i64, until: Option<Timestamp>) -> rusqlite::Result<()> {
         self.ledger
             .connection
-            .prepare_cached("UPDATE destinations SET paused = ? WHERE id = ?")?
-            .execute((self.now.as_millisecond(), destination))?;
+            .prepare_cached("UPDATE destinations SET paused = coalesce(paused, ?), paused_until = ? WHERE id = ?")?
+            .execute((
+                self.now.as_millisecond(),
+                until.map(Timestamp::as_millisecond),
+                destination,
+            ))?;
         self.told.news(destination, News::Paused);
         Ok(())
     }
@@ -164,7 +168,7 @@ impl Writing<'_> {
             .ledger
             .connection
             .prepare_cached(
-                "UPDATE destinations SET paused = NULL, give_up_from = max(give_up_from, ?) WHERE id = ?
+                "UPDATE destinations SET paused = NULL, paused_until = NULL, give_up_from = max(give_up_from, ?) WHERE id = ?
                  RETURNING give_up_from",
             )?
             .query_row((self.now.as_millisecond(), destination), |row| timestamp(row, 0))?;

@@ -111,7 +111,7 @@ async fn what_a_row_forbids_one_of_a_group_is_forbidden_to_nobody_else() {
         outbox.accept(delivery(4)),
         outbox.accept(delivery(5)),
         outbox.report(trouble(), at(0)),
-        outbox.ask_for(Verb::Pause(DestinationFilter::default()), "root", at(0)),
+        outbox.ask_for(Verb::Pause(DestinationFilter::default().into()), "root", at(0)),
         async { release.send(()).unwrap() },
     );
     assert_eq!((third.unwrap(), fifth.unwrap()), (Accepted::Stored, Accepted::Stored));
@@ -192,7 +192,7 @@ async fn group_that_fails_leaves_the_owners_as_they_were() {
 #[tokio::test]
 async fn who_waits_for_a_verb_hears_that_the_store_has_failed() {
     let (_folder, _path, outbox) = open();
-    let pause = Verb::Pause(DestinationFilter::default());
+    let pause = Verb::Pause(DestinationFilter::default().into());
     let id = outbox.ask_for(pause, "root", at(0)).await.unwrap();
     let broken = rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_IOERR), None);
     let (result, ()) = tokio::join!(outbox.verb_result(id), async {

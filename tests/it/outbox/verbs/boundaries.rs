@@ -47,7 +47,7 @@ fn any_verb() -> impl Strategy<Value = fn(&[NotificationId]) -> Verb> {
         |_| replay(of_acme(), Some(Ended::Delivered)),
         |_| replay(of_acme(), Some(Ended::Cancelled)),
         |_| Verb::Cancel(of_acme()),
-        |_| Verb::Pause(of_acme().destinations),
+        |_| Verb::Pause(of_acme().destinations.into()),
         |_| Verb::Resume(of_acme().destinations),
         |ids| replay_one(ids[0]),
         |ids| Verb::Release { notification: ids[0] },
@@ -178,7 +178,7 @@ proptest! {
                 holdings(&outbox, legal_entity).await;
             }
             if is_paused {
-                done(&outbox, Verb::Pause(DestinationFilter::default())).await;
+                done(&outbox, Verb::Pause(DestinationFilter::default().into())).await;
             }
             let before = holdings(&outbox, "bravo").await;
             let verb = verb(&of_acme);
