@@ -35,9 +35,9 @@
 
 mod aside;
 mod cache;
-mod configurations;
 mod inbox;
 mod look;
+mod reads;
 mod room;
 mod rows;
 mod sqlite;
@@ -59,9 +59,12 @@ use aside::{Certificates, Losses};
 use cache::Cache;
 use room::Room;
 
-pub use configurations::{KeptConfiguration, KeptText};
 pub use inbox::{Inbox, News};
 pub use look::{StoreLook, StoreState, look};
+pub use reads::{
+    AttemptLine, Behind, ConfigurationLine, Cursor, DeliveryLine, DeliveryState, DestinationLine, DestinationLoad,
+    Item, ItemPage, MOST_COUNTED, NotificationLine, Shown, ShownDelivery, Space, Totals, Wanted, WantedState, space,
+};
 pub use rows::{
     Accepted, Acknowledged, AttemptRecord, DueEmail, Gone, Head, IncidentRow, Lease, Named, NewEmail, Next, Old,
     OutboxError, Owned, Page, StoredNotification, Telling, TroubleRow, Waiting, WaitingNotification,
@@ -142,18 +145,6 @@ impl Outbox {
     pub fn close(&self) {
         self.shared.store.close();
         self.stop_verbs();
-    }
-
-    /// Finds out whether something could be stored now; stores nothing.
-    ///
-    /// # Errors
-    ///
-    /// [`OutboxError`]: what a notification would be refused for.
-    pub async fn try_writing(&self) -> Result<(), OutboxError> {
-        if self.shared.store.queue.disk_is_full() {
-            return Err(OutboxError::Full);
-        }
-        self.shared.store.write(|_| Ok(())).await
     }
 
     /// Counts what is written.

@@ -41,6 +41,7 @@ mod tests;
 
 use bytes::Bytes;
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use crate::domain::{Circle, DestinationKey, Format, Kind, Lane, LegalEntityId, Mode, NotificationId, ShopId};
 use crate::verify::{Content, VerifiedNotification};
@@ -53,7 +54,8 @@ pub use search::SearchTerms;
 pub use table::{Decision, Destinations, Way, destinations, is_shared, ways};
 
 /// Whether a stored notification goes anywhere.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Standing {
     /// Kept, with nowhere to go: the entity is disabled, or no shop has a URL for it.
     Parked,

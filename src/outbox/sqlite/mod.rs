@@ -4,11 +4,11 @@
 
 mod accept;
 mod checkpoint;
-mod configurations;
 mod heard;
 mod mail;
 mod open;
 mod read;
+mod reads;
 mod record;
 mod retention;
 #[cfg(test)]
@@ -26,15 +26,15 @@ use rusqlite::{Connection, ErrorCode};
 use tokio::sync::{Notify, oneshot, watch};
 
 pub(super) use accept::Accept;
-pub(super) use configurations::configuration_of_now;
 pub(super) use heard::last_heard;
 pub(super) use mail::{due_emails, last_told, next_email, troubles_since, unseen_incidents, unseen_troubles};
 pub use open::OpenError;
 pub(super) use open::{MIGRATIONS, lock_path};
 pub(super) use read::{due, head, listed_notifications, notification, older_than, page, waiting};
+pub(super) use reads::{about_token, destinations, find, incident, list, load, open_incidents, stored_after, totals};
 pub(super) use record::{GivenUp, give_up};
 pub(super) use retention::Pass;
-pub(super) use verbs::{begin, foresee, look, next_verb, verb};
+pub(super) use verbs::{begin, foresee, look, next_verb, pauses, verb};
 pub(super) use writer::{Queue, RESERVE, Task};
 
 use super::OutboxError;

@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use crate::domain::{DestinationKey, Format, Kind, Lane, Mode, NotificationId, Rendition};
 use crate::outbox::{Head, Named, Old, Page, StoredNotification, Waiting, WaitingNotification};
 
-const HEAD: &str = "SELECT seq, notification, since, attempts, retries, due, replays, tried, renewed
+pub(super) const HEAD: &str = "SELECT seq, notification, since, attempts, retries, due, replays, tried, renewed
   FROM deliveries INDEXED BY deliveries_lane WHERE destination = ? AND lane = ? AND state=0 ORDER BY seq LIMIT 1";
 
 const PAGE: &str = "SELECT seq, lane, notification, since
@@ -261,7 +261,7 @@ pub(super) fn unwritable(error: serde_json::Error) -> rusqlite::Error {
     rusqlite::Error::ToSqlConversionFailure(Box::new(error))
 }
 
-fn unreadable(column: usize, error: impl std::error::Error + Send + Sync + 'static) -> rusqlite::Error {
+pub(super) fn unreadable(column: usize, error: impl std::error::Error + Send + Sync + 'static) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(error))
 }
 
