@@ -1,14 +1,22 @@
 //! The routes, one file for each group of them.
 
+mod list;
+mod refusal;
 mod reload;
+mod show;
+mod status;
+mod tail;
+mod verbs;
+mod whereabouts;
 mod who;
+mod why;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::routing::post;
+use axum::routing::{get, post};
 use jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
 
@@ -16,8 +24,16 @@ use crate::deliver::{Circles, Verbs};
 use crate::domain::Clock;
 use crate::outbox::Outbox;
 
-pub use reload::{Asked, RELOAD, RefusedReload, Reload};
+pub use list::{NOTIFICATIONS, Paging};
+pub use refusal::Refusal;
+pub use reload::{Asked, RELOAD, Reload};
+pub use show::{INCIDENTS, IncidentLine, ShownIncident, ShownNotification, ToldDelivery};
+pub use status::{DestinationStatus, HeardLine, STATUS, Status};
+pub use tail::TAIL;
+pub use verbs::{AskedVerb, VERBS, VerbStanding, VerbStatus, VerbWish};
+pub use whereabouts::{FoundNotification, WHERE, WhereQuery, Whereabouts};
 pub use who::Who;
+pub use why::Why;
 
 /// What the routes look at, and what does what they are asked for.
 #[derive(Clone, Debug)]
@@ -43,13 +59,19 @@ pub struct Running {
     pub listen: SocketAddr,
     /// The hash of the configuration's texts.
     pub configuration: String,
-    /// Why the files are not what runs, if that was asked for last.
-    pub refused: Option<RefusedReload>,
 }
 
 /// Every route. Whoever mounts it puts a [`Who`] into the extensions of each request.
 pub(super) fn router(parts: Parts) -> Router {
     Router::new()
         .route(RELOAD, post(reload::reload))
+        .route(STATUS, get(status::status))
+        .route(NOTIFICATIONS, get(list::list))
+        .route(&format!("{NOTIFICATIONS}/{{id}}"), get(show::notification))
+        .route(&format!("{INCIDENTS}/{{id}}"), get(show::incident))
+        .route(WHERE, get(whereabouts::find))
+        .route(TAIL, get(tail::tail))
+        .route(VERBS, post(verbs::ask))
+        .route(&format!("{VERBS}/{{id}}"), get(verbs::standing))
         .with_state(Arc::new(parts))
 }

@@ -1,0 +1,93 @@
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::show::IncidentLine;
+use super::{Parts, Refusal};
+use crate::domain::{LegalEntityId, Mode};
+use crate::outbox::{DestinationLine, DestinationLoad, Space, Totals, space};
+
+/// How everything stands.
+pub const STATUS: &str = "/v1/status";
+
+/// How everything stands, on one screen.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct Status {
+    pub version: String,
+    pub now: Timestamp,
+    /// When the daemon started.
+    pub since: Timestamp,
+    /// The hash of the configuration that runs.
+    pub configuration: String,
+    /// Where the gateway's calls arrive.
+    pub listen: SocketAddr,
+    /// `None`: it cannot be asked.
+    pub space: Option<Space>,
+    pub totals: Totals,
+    pub destinations: Vec<DestinationStatus>,
+    /// Those that are open.
+    pub incidents: Vec<IncidentLine>,
+    pub heard: Vec<HeardLine>,
+}
+
+/// How one destination stands.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct DestinationStatus {
+    #[serde(flatten)]
+    pub line: DestinationLine,
+    /// As configured; none, if it no longer is.
+    pub shop_name: Option<String>,
+    #[serde(flatten)]
+    pub load: DestinationLoad,
+}
+
+/// When the gateway was last heard for a company.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct HeardLine {
+    pub legal_entity: LegalEntityId,
+    pub mode: Mode,
+    pub at: Timestamp,
+}
+
+pub(super) async fn status(State(parts): State<Arc<Parts>>) -> Result<Json<Status>, Refusal> {
+    let outbox = &parts.outbox;
+    let mut destinations = Vec::new();
+    // One question each: others are answered in between.
+    for (id, line) in outbox.destinations().await? {
+        let load = outbox.load(id).await?;
+        let shop_name = parts.shop_name(&line);
+        destinations.push(DestinationStatus { line, shop_name, load });
+    }
+    let incidents = outbox.open_incidents().await?.iter().map(IncidentLine::from).collect();
+    let heard = outbox.last_heard().await?.into_iter();
+    let running = parts.running.borrow().clone();
+    Ok(Json(Status {
+        version: env!("CARGO_PKG_VERSION").into(),
+        now: parts.clock.now(),
+        since: running.since,
+        configuration: running.configuration,
+        listen: running.listen,
+        space: space(&parts.store).ok(),
+        totals: outbox.totals().await?,
+        destinations,
+        incidents,
+        heard: heard
+            .map(|(legal_entity, mode, at)| HeardLine { legal_entity, mode, at })
+            .collect(),
+    }))
+}
+
+impl Parts {
+    fn shop_name(&self, line: &DestinationLine) -> Option<String> {
+        let circles = self.circles.borrow();
+        let of_it = |circle: &&Arc<crate::domain::Circle>| {
+            circle.legal_entity.id == line.key.legal_entity && circle.mode == line.key.mode
+        };
+        let member = circles.iter().find(of_it)?.member(line.key.shop)?;
+        Some(member.name.clone())
+    }
+}
