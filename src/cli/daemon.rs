@@ -5,14 +5,19 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use bytes::Bytes;
-use http::{Request, StatusCode};
+use http::header::{HOST, HeaderValue};
+use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
 use hyper::client::conn::http1::handshake;
 use hyper_util::rt::TokioIo;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use tokio::net::UnixStream;
+use tokio::runtime::Runtime;
 
+use crate::admin::Refusal;
 use crate::config;
 
 /// The daemon of one configuration.
@@ -35,12 +40,52 @@ impl Daemon {
 
     /// Asks it for something; [`NotRunning`] if there is none.
     pub(super) fn ask<A: DeserializeOwned>(&self, path: &str, question: &impl Serialize) -> anyhow::Result<A> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let answer = runtime.block_on(self.post(path, serde_json::to_vec(question)?))?;
+        let request = Request::post(path).header("content-type", "application/json");
+        let request = request.body(Full::from(serde_json::to_vec(question)?))?;
+        runtime()?.block_on(self.answer(request))
+    }
+
+    /// Looks at something of it.
+    pub(super) fn look<A: DeserializeOwned>(&self, path: &str) -> anyhow::Result<A> {
+        runtime()?.block_on(self.look_on(path))
+    }
+
+    /// The same, for who looks more than once.
+    pub(super) async fn look_on<A: DeserializeOwned>(&self, path: &str) -> anyhow::Result<A> {
+        self.answer(Request::get(path).body(Full::default())?).await
+    }
+
+    async fn answer<A: DeserializeOwned>(&self, request: Request<Full<Bytes>>) -> anyhow::Result<A> {
+        let answer = self.send(request).await?.into_body().collect().await;
+        let answer = answer.context(HUNG_UP)?.to_bytes();
         serde_json::from_slice(&answer).context("the daemon's answer is of another version")
     }
 
-    async fn post(&self, path: &str, body: Vec<u8>) -> anyhow::Result<Bytes> {
+    /// Looks at something that has no end, and hands over every line that is not empty.
+    pub(super) fn follow(&self, path: &str, mut line: impl FnMut(&[u8]) -> anyhow::Result<()>) -> anyhow::Result<()> {
+        runtime()?.block_on(async {
+            let mut body = self.send(Request::get(path).body(Full::default())?).await?.into_body();
+            let mut begun = Vec::new();
+            while let Some(frame) = body.frame().await {
+                let Ok(data) = frame.context(HUNG_UP)?.into_data() else {
+                    continue;
+                };
+                for piece in data.split_inclusive(|byte| *byte == b'\n') {
+                    begun.extend_from_slice(piece);
+                    if let Some(whole) = begun.strip_suffix(b"\n") {
+                        if !whole.is_empty() {
+                            line(whole)?;
+                        }
+                        begun.clear();
+                    }
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// Returns what it answers, if it does what is asked for.
+    async fn send(&self, mut request: Request<Full<Bytes>>) -> anyhow::Result<Response<Incoming>> {
         let socket = self.socket.display();
         let stream = match UnixStream::connect(&self.socket).await {
             Ok(stream) => stream,
@@ -54,21 +99,39 @@ impl Daemon {
         };
         let (mut sender, connection) = handshake(TokioIo::new(stream)).await?;
         tokio::spawn(connection);
-        let request = Request::post(path)
-            .header("host", "ipn-router")
-            .header("content-type", "application/json")
-            .body(Full::new(Bytes::from(body)))?;
-        let response = sender.send_request(request).await.context("the daemon has hung up")?;
+        request
+            .headers_mut()
+            .insert(HOST, HeaderValue::from_static("ipn-router"));
+        let response = sender.send_request(request).await.context(HUNG_UP)?;
         let status = response.status();
-        let answer = response
-            .into_body()
-            .collect()
-            .await
-            .context("the daemon has hung up")?
-            .to_bytes();
-        if status != StatusCode::OK {
-            bail!("the daemon refuses: {status} {}", String::from_utf8_lossy(&answer));
+        if status == StatusCode::OK {
+            return Ok(response);
         }
-        Ok(answer)
+        let answer = response.into_body().collect().await.context(HUNG_UP)?.to_bytes();
+        match serde_json::from_slice::<Refusal>(&answer) {
+            Ok(refusal) => bail!("{}", refusal.error),
+            Err(_) => bail!("the daemon refuses: {status} {}", String::from_utf8_lossy(&answer)),
+        }
     }
+}
+
+const HUNG_UP: &str = "the daemon has hung up";
+
+/// For one question, or a few.
+pub(super) fn runtime() -> io::Result<Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()
+}
+
+/// A path with a query string: what a question says, field by field.
+pub(super) fn with_query(path: &str, question: &impl Serialize) -> anyhow::Result<String> {
+    let question = serde_json::to_value(question)?;
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    for (name, value) in question.as_object().into_iter().flatten() {
+        match value {
+            Value::Null => {}
+            Value::String(text) => drop(query.append_pair(name, text)),
+            other => drop(query.append_pair(name, &other.to_string())),
+        }
+    }
+    Ok(format!("{path}?{}", query.finish()))
 }

@@ -6,13 +6,18 @@ mod demo;
 mod edit;
 mod explain;
 mod init;
+mod list;
 mod page;
 mod reload;
 mod schema;
 mod send;
 mod serve;
+mod show;
 pub mod simulator;
+mod status;
 mod systemd;
+mod tail;
+mod verbs;
 mod verify;
 mod words;
 
@@ -42,17 +47,28 @@ pub struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Backfill(verbs::BackfillOptions),
+    Cancel(verbs::CancelOptions),
     Check(check::Options),
     Demo(demo::Options),
     Diff(reload::DiffOptions),
     Edit(edit::Options),
     Explain(explain::Options),
     Init(init::Options),
+    List(list::Options),
+    Pause(verbs::PauseOptions),
+    Release(verbs::ReleaseOptions),
     Reload(reload::ReloadOptions),
+    Replay(verbs::ReplayOptions),
+    Resume(verbs::ResumeOptions),
     Schema(schema::Options),
     Send(send::Options),
     Serve(serve::Options),
+    Show(show::ShowOptions),
+    Status(status::Options),
+    Tail(tail::Options),
     Verify(verify::Options),
+    Where(show::WhereOptions),
 }
 
 /// Does what was asked for.
@@ -62,17 +78,28 @@ enum Command {
 /// What kept it from doing so, for the standard error.
 pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     match arguments.command {
+        Command::Backfill(options) => verbs::backfill(&arguments.config, &options),
+        Command::Cancel(options) => verbs::cancel(&arguments.config, &options),
         Command::Check(options) => check::run(&arguments.config, &options),
         Command::Demo(options) => demo::run(&options),
         Command::Diff(options) => reload::diff(&arguments.config, &options),
         Command::Edit(options) => edit::run(&arguments.config, &options),
         Command::Explain(options) => explain::run(&arguments.config, &options),
         Command::Init(options) => init::run(&arguments.config, &options),
+        Command::List(options) => list::run(&arguments.config, &options),
+        Command::Pause(options) => verbs::pause(&arguments.config, &options),
+        Command::Release(options) => verbs::release(&arguments.config, &options),
         Command::Reload(options) => reload::run(&arguments.config, &options),
+        Command::Replay(options) => verbs::replay(&arguments.config, &options),
+        Command::Resume(options) => verbs::resume(&arguments.config, &options),
         Command::Schema(options) => schema::run(&options),
         Command::Send(options) => send::run(&arguments.config, options),
         Command::Serve(options) => serve::run(&arguments.config, &options),
+        Command::Show(options) => show::run(&arguments.config, &options),
+        Command::Status(options) => status::run(&arguments.config, &options),
+        Command::Tail(options) => tail::run(&arguments.config, &options),
         Command::Verify(options) => verify::run(&arguments.config, &options),
+        Command::Where(options) => show::find(&arguments.config, &options),
     }
 }
 

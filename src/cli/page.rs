@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use anstyle::Style;
+use jiff::Timestamp;
 
 /// Columns of the terminal that everybody has.
 pub(super) const WIDTH: usize = 80;
@@ -16,6 +17,48 @@ pub(super) fn beside(out: &mut impl Write, label: &str, column: usize, text: &st
         writeln!(out, "{FAINT}{label:<column$}{FAINT:#}{line}")?;
     }
     Ok(())
+}
+
+/// Writes rows in columns, as wide as the widest cell of each, two blanks apart.
+pub(super) fn columns(out: &mut impl Write, rows: &[Vec<String>]) -> io::Result<()> {
+    let count = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let width = |column| {
+        let cells = rows.iter().filter_map(|row| row.get(column));
+        cells.map(|cell: &String| cell.chars().count()).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..count).map(width).collect();
+    for row in rows {
+        let padded = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
+        writeln!(out, "{}", padded.collect::<Vec<_>>().join("  ").trim_end())?;
+    }
+    Ok(())
+}
+
+/// A time, in UTC as the log has it.
+pub(super) fn at(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%d %H:%M:%SZ").to_string()
+}
+
+/// How long it is since a time, in its two largest units.
+pub(super) fn lasting(from: Timestamp, to: Timestamp) -> String {
+    let seconds = to.duration_since(from).as_secs().max(0);
+    match (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60) {
+        (0, 0, 0) => format!("{seconds} s"),
+        (0, 0, minutes) => format!("{minutes} min"),
+        (0, hours, minutes) => format!("{hours} h {minutes} min"),
+        (days, hours, _) => format!("{days} d {hours} h"),
+    }
+}
+
+/// A number of bytes as people say it.
+pub(super) fn size(bytes: u64) -> String {
+    #[expect(clippy::cast_precision_loss, reason = "one digit after the point is shown")]
+    let bytes = bytes as f64;
+    let units = [("GB", 1e9), ("MB", 1e6), ("kB", 1e3)];
+    match units.into_iter().find(|(_, size)| bytes >= *size) {
+        Some((unit, size)) => format!("{:.1} {unit}", bytes / size),
+        None => format!("{bytes} bytes"),
+    }
 }
 
 /// The lines of a text, none longer than this unless a word is.
@@ -45,6 +88,36 @@ mod tests {
             ["a", "https://long.example/", "b"]
         );
         assert_eq!(wrapped("", 5), [""; 0]);
+    }
+
+    #[test]
+    fn columns_are_as_wide_as_their_widest_cell() {
+        let mut out = Vec::new();
+        let row = |cells: [&str; 3]| cells.map(str::to_owned).to_vec();
+        columns(&mut out, &[row(["a", "bcd", "e"]), row(["aé", "b", ""])]).unwrap();
+        assert_eq!(String::from_utf8(out).unwrap(), "a   bcd  e\naé  b\n");
+    }
+
+    #[test]
+    fn durations_and_sizes_are_short() {
+        let time = |second| Timestamp::from_second(second).unwrap();
+        for (seconds, text) in [
+            (-5, "0 s"),
+            (59, "59 s"),
+            (60, "1 min"),
+            (3_600, "1 h 0 min"),
+            (90_000, "1 d 1 h"),
+        ] {
+            assert_eq!(lasting(time(0), time(seconds)), text);
+        }
+        for (bytes, text) in [
+            (0, "0 bytes"),
+            (1_000, "1.0 kB"),
+            (12_340_000, "12.3 MB"),
+            (2_000_000_000, "2.0 GB"),
+        ] {
+            assert_eq!(size(bytes), text);
+        }
     }
 
     #[test]

@@ -62,6 +62,7 @@ use crate::domain::Circle;
 use crate::verify::ShopKeys;
 use crate::{alert, deliver, outbox, receive};
 
+pub use admin::AdminSettings;
 pub use changes::{Change, changes};
 pub use codes::Code;
 pub use diagnostics::{Diagnostic, Severity};
@@ -70,6 +71,7 @@ pub(crate) use network::is_private_host;
 pub use outside::{FoundSecret, Machine, Outside, SecretSource};
 pub use schema::schema;
 pub use source::{File, Place};
+pub use values::parse_duration;
 
 use outside::Listing;
 use source::Source;
@@ -82,7 +84,7 @@ pub const DEFAULT_FILE: &str = "/etc/ipn-router/ipn-router.toml";
 pub struct Config {
     pub receiver: receive::Settings,
     pub store: outbox::Settings,
-    pub admin: crate::admin::Settings,
+    pub admin: AdminSettings,
     pub circles: Vec<Arc<Circle>>,
     /// For every shop and mode that has a key.
     pub keys: Vec<ShopKeys>,

@@ -210,7 +210,8 @@ fn times(number: Option<&str>) -> String {
     }
 }
 
-fn parse_duration(text: &str) -> Option<Duration> {
+/// A time as people write it in the configuration: `90s`, `2h`, `14d`.
+pub fn parse_duration(text: &str) -> Option<Duration> {
     // Jiff's "P14D" and "00:30" are not what people write.
     if !text.starts_with(|c: char| c.is_ascii_digit()) || text.contains(':') {
         return None;

@@ -3,12 +3,12 @@
 mod alert;
 mod changes;
 mod check;
+mod commands;
 mod deliver;
 mod demo;
 mod explain;
 mod fanout;
 mod init;
-mod listener;
 mod outbox;
 mod outside;
 mod proxies;

@@ -1,0 +1,183 @@
+//! `list`: notifications and their deliveries, as many as were asked for.
+
+use std::io::{self, Write};
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::{Args, ValueEnum};
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::check::Format;
+use super::daemon::{Daemon, with_query};
+use super::page::{FAINT, at};
+use super::words::{kind_pattern, modes, time};
+use crate::admin::{NOTIFICATIONS, Paging};
+use crate::domain::{KindPattern, Mode, ShopId};
+use crate::outbox::{Item, ItemPage, NotificationLine, Wanted, WantedState};
+
+/// Lists notifications and their deliveries: the newest first; what waits or was given up, the oldest first.
+///
+/// Exit codes: 0 there are some, 1 there is none, or no daemon answers.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  ipn-router list --state waiting --shop 23456789
+  ipn-router list --state given-up --since 1d
+  ipn-router list --incident 7
+  ipn-router list --token 1a2b3c --format json")]
+pub(super) struct Options {
+    /// What an incident has left: what waits, and what was given up.
+    #[arg(long, value_name = "N")]
+    incident: Option<i64>,
+    #[arg(long, value_enum)]
+    state: Option<State>,
+    /// The shop that is to get it.
+    #[arg(long, value_name = "ID")]
+    shop: Option<ShopId>,
+    #[arg(long, value_parser = modes())]
+    mode: Option<Mode>,
+    /// A kind, or all of a family: token.*
+    #[arg(long, value_parser = kind_pattern)]
+    kind: Option<KindPattern>,
+    /// About this token.
+    #[arg(long)]
+    token: Option<String>,
+    /// Received since: 2h (ago), a day, or a time.
+    #[arg(long, value_parser = time, value_name = "TIME")]
+    since: Option<Timestamp>,
+    /// Received before.
+    #[arg(long, value_parser = time, value_name = "TIME")]
+    until: Option<Timestamp>,
+    /// No more lines than this.
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    limit: usize,
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum State {
+    Cancelled,
+    Delivered,
+    /// Dead letters: kept, and not tried again.
+    GivenUp,
+    /// With nowhere to go.
+    Parked,
+    /// Waits for a release.
+    Quarantined,
+    Waiting,
+}
+
+pub(super) fn run(file: &Path, options: &Options) -> anyhow::Result<ExitCode> {
+    let daemon = Daemon::of(file)?;
+    let wanted = options.wanted();
+    let mut paging = Paging {
+        from: None,
+        limit: Some(options.limit),
+    };
+    let mut items: Vec<Item> = Vec::new();
+    loop {
+        let question = Question {
+            wanted: &wanted,
+            paging: &paging,
+        };
+        let page: ItemPage = daemon.look(&with_query(NOTIFICATIONS, &question)?)?;
+        items.extend(page.items);
+        paging.from = page.next;
+        if items.len() >= options.limit || paging.from.is_none() {
+            break;
+        }
+    }
+    let is_more = paging.from.is_some() || items.len() > options.limit;
+    items.truncate(options.limit);
+    let mut out = anstream::stdout().lock();
+    match options.format {
+        Format::Json => writeln!(out, "{:#}", serde_json::to_value(&items)?)?,
+        Format::Text => print(&items, is_more, &mut out)?,
+    }
+    Ok(if items.is_empty() {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    })
+}
+
+#[derive(Serialize)]
+struct Question<'a> {
+    #[serde(flatten)]
+    wanted: &'a Wanted,
+    #[serde(flatten)]
+    paging: &'a Paging,
+}
+
+impl Options {
+    fn wanted(&self) -> Wanted {
+        Wanted {
+            incident: self.incident,
+            state: self.state.map(|state| match state {
+                State::Cancelled => WantedState::Cancelled,
+                State::Delivered => WantedState::Delivered,
+                State::GivenUp => WantedState::GivenUp,
+                State::Parked => WantedState::Parked,
+                State::Quarantined => WantedState::Quarantined,
+                State::Waiting => WantedState::Waiting,
+            }),
+            shop: self.shop,
+            mode: self.mode,
+            kind: self.kind,
+            token: self.token.clone(),
+            since: self.since,
+            until: self.until,
+        }
+    }
+}
+
+fn print(items: &[Item], is_more: bool, out: &mut impl Write) -> io::Result<()> {
+    let mut last = None;
+    for item in items {
+        let id = item.notification.id;
+        if last != Some(id) {
+            writeln!(out, "{}", headline(&item.notification))?;
+            last = Some(id);
+        }
+        match &item.delivery {
+            Some(delivery) => {
+                let to = &delivery.destination;
+                let attempts = match delivery.attempts {
+                    1 => "1 attempt".into(),
+                    n => format!("{n} attempts"),
+                };
+                let due = delivery
+                    .due
+                    .map_or_else(String::new, |due| format!(", next {}", at(due)));
+                writeln!(
+                    out,
+                    "    {} to {} {}, {attempts}{due}",
+                    delivery.state, to.shop, to.rendition
+                )?;
+            }
+            None => writeln!(out, "    {}, no delivery", item.notification.standing.word())?,
+        }
+    }
+    match (items.len(), is_more) {
+        (0, _) => writeln!(out, "Nothing matches."),
+        (_, true) => writeln!(out, "{FAINT}There is more: --limit{FAINT:#}"),
+        (_, false) => Ok(()),
+    }
+}
+
+/// A notification on one line or two.
+pub(super) fn headline(notification: &NotificationLine) -> String {
+    let token = notification
+        .token
+        .as_ref()
+        .map_or_else(String::new, |token| format!(" token {token}"));
+    format!(
+        "{} {}\n    {} of {} {}{token}",
+        at(notification.received_at),
+        notification.id,
+        notification.kind,
+        notification.named_shop,
+        notification.mode,
+    )
+}

@@ -1,0 +1,368 @@
+//! The operators' commands, each against a daemon that runs (design.md 10).
+
+#![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
+
+use std::process::{Output, Stdio};
+
+use ipn_router::domain::NotificationId;
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::Command;
+
+use crate::support::{Acme, Answer, Form, LYON, NICE, PARIS, TestDaemon, eventually};
+
+async fn start(company: &str) -> (Acme, TestDaemon) {
+    let acme = Acme::open();
+    let daemon = TestDaemon::start(&acme.toml(company)).await;
+    (acme, daemon)
+}
+
+fn command(daemon: &TestDaemon, words: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ipn-router"));
+    command
+        .args(words.split(' '))
+        .arg("--config")
+        .arg(daemon.home.path("ipn-router.toml"))
+        .stdin(Stdio::null());
+    command
+}
+
+/// Runs a command, and returns how it ended.
+async fn run(daemon: &TestDaemon, words: &str) -> Output {
+    command(daemon, words).output().await.unwrap()
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
+}
+
+/// What a command says that does what it is asked for.
+async fn says(daemon: &TestDaemon, words: &str) -> String {
+    let output = run(daemon, words).await;
+    let text = said(&output);
+    assert!(output.status.success(), "{words}: {}\n{text}", output.status);
+    text
+}
+
+/// The same for programs.
+async fn tells(daemon: &TestDaemon, words: &str) -> Value {
+    let output = run(daemon, &format!("{words} --format json")).await;
+    assert!(output.status.success(), "{words}: {}\n{}", output.status, said(&output));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// A command that finds nothing, or cannot do it.
+async fn fails(daemon: &TestDaemon, words: &str) -> String {
+    let output = run(daemon, words).await;
+    assert_eq!(output.status.code(), Some(1), "{words}\n{}", said(&output));
+    said(&output)
+}
+
+/// Wherever its lines end.
+fn has(text: &str, parts: &[&str]) {
+    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    for part in parts {
+        assert!(words.contains(part), "{part:?} is not in:\n{text}");
+    }
+}
+
+#[tokio::test]
+async fn what_waits_for_a_paused_shop_is_found_explained_and_sent() {
+    let (acme, daemon) = start("").await;
+    let mut gateway = daemon.gateway();
+    gateway.sends(&Form::token_created(PARIS, "token-0").signed()).await;
+    daemon.delivers_everything().await;
+    has(
+        &says(&daemon, "status").await,
+        &[
+            env!("CARGO_PKG_VERSION"),
+            "receiver",
+            "acme TEST",
+            "acme/23456789/TEST/event",
+            "up",
+            "200",
+        ],
+    );
+
+    has(
+        &says(&daemon, &format!("pause --shop {LYON} --mode test")).await,
+        &["5 done"],
+    );
+    has(
+        &fails(&daemon, &format!("pause --shop {LYON} --mode test")).await,
+        &["paused already"],
+    );
+    let id = gateway
+        .sends(&Form::token_created(PARIS, "token-that-is-long-1").signed())
+        .await;
+    acme.nice.gets(2).await;
+    let status = tells(&daemon, "status").await;
+    let lyon = status["destinations"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|line| line["shop"] == LYON);
+    assert!(lyon.unwrap()["paused_since"].is_string(), "{status:#}");
+    assert_eq!(lyon.unwrap()["waiting"], 1, "{status:#}");
+    assert_eq!(lyon.unwrap()["shop_name"], "ACME Lyon");
+
+    let waiting = format!("list --state waiting --shop {LYON}");
+    let text = says(&daemon, &waiting).await;
+    has(&text, &[&id.to_string(), "token.created", "waiting to 23456789 event"]);
+    assert!(!text.contains("token-that-is-long-1"), "tokens are masked: {text}");
+    let list = tells(&daemon, &waiting).await;
+    assert_eq!(list.as_array().unwrap().len(), 2, "{list:#}");
+    assert_eq!(
+        tells(&daemon, &format!("{waiting} --limit 1"))
+            .await
+            .as_array()
+            .unwrap()
+            .len(),
+        1
+    );
+
+    let why = format!("ipn-router resume --shop {LYON} --mode test");
+    let shown = says(&daemon, &format!("show {id}")).await;
+    has(
+        &shown,
+        &["routed by", "delivered", &why.replace("ipn-router resume", "resume")],
+    );
+    let found = tells(&daemon, &format!("where --token token-that-is-long-1 --shop {LYON}")).await;
+    assert_eq!(found["notifications"][0]["deliveries"][0]["command"], why, "{found:#}");
+
+    says(&daemon, &format!("resume --shop {LYON} --mode test")).await;
+    daemon.delivers_everything().await;
+    assert_eq!(acme.lyon.calls().len(), 4);
+    assert!(fails(&daemon, &waiting).await.contains("Nothing matches"));
+    let by = "SELECT count(*) FROM verbs WHERE asked_by LIKE 'user %' AND done_at IS NOT NULL";
+    assert_eq!(daemon.home.number(by), 3, "who asked for what is kept");
+}
+
+#[tokio::test]
+async fn pause_for_some_time_ends_by_itself() {
+    let (acme, daemon) = start("").await;
+    says(&daemon, &format!("pause --shop {LYON} --for 1s")).await;
+    daemon
+        .gateway()
+        .sends(&Form::token_created(PARIS, "token-1").signed())
+        .await;
+    acme.nice.gets(1).await;
+    assert_eq!(acme.lyon.calls().len(), 0);
+    daemon.delivers_everything().await;
+    let resumed = "SELECT count(*) FROM verbs WHERE verb LIKE '%resume%' AND asked_by LIKE 'the pause until %'";
+    assert!(daemon.home.number(resumed) > 0);
+}
+
+#[tokio::test]
+async fn what_was_given_up_is_found_and_replayed() {
+    let (acme, daemon) = start("automatic_retry = false").await;
+    acme.paris.answers_first([Answer::status(404)]);
+    let id = daemon
+        .gateway()
+        .sends(&Form::payment(PARIS, "token-1", "order-1").signed())
+        .await;
+    daemon.delivers_everything().await;
+    let incident = daemon.home.number("SELECT max(id) FROM incidents");
+    has(
+        &says(&daemon, &format!("show incident {incident}")).await,
+        &["HTTP status 404", "1 given up"],
+    );
+    for list in [
+        format!("list --incident {incident}"),
+        "list --state given-up --since 1h".into(),
+    ] {
+        has(
+            &says(&daemon, &list).await,
+            &[&id.to_string(), "given-up to 12345678 form, 1 attempt"],
+        );
+    }
+    let replay = format!("ipn-router replay --notification {id} --shop {PARIS}");
+    let found = tells(&daemon, &format!("where --token token-1 --shop {PARIS}")).await;
+    let delivery = &found["notifications"][0]["deliveries"][0];
+    has(delivery["why"].as_str().unwrap(), &["Given up", "404"]);
+    assert_eq!(delivery["command"], replay);
+    let not_shared = says(&daemon, &format!("where --token token-1 --shop {LYON}")).await;
+    has(&not_shared, &["Not for it", "not shared"]);
+
+    let foreseen = tells(&daemon, &format!("replay --incident {incident} --dry-run")).await;
+    assert_eq!(
+        (&foreseen["result"]["done"], &foreseen["dry_run"]),
+        (&1.into(), &true.into()),
+        "{foreseen:#}"
+    );
+    assert_eq!(acme.paris.calls().len(), 1, "a dry run does nothing");
+    let text = says(&daemon, &format!("replay --incident {incident}")).await;
+    has(&text, &["1 done", "after newer notifications"]);
+    acme.paris.gets(2).await;
+    daemon.delivers_everything().await;
+    let shown = tells(&daemon, &format!("show {id}")).await;
+    let states: Vec<_> = shown["deliveries"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|line| &line["state"])
+        .collect();
+    assert_eq!(states, ["given-up", "delivered"], "{shown:#}");
+    has(
+        &fails(&daemon, &format!("replay --incident {incident}")).await,
+        &["replayed already"],
+    );
+    has(&fails(&daemon, "replay --dry-run").await, &["say which"]);
+}
+
+#[tokio::test]
+async fn what_is_held_is_listed_and_released_and_what_blocks_is_cancelled() {
+    let (acme, daemon) = start(r#"retry_delays = ["1h"]"#).await;
+    let mut gateway = daemon.gateway();
+    let body = [
+        "vads_hash",
+        "vads_trans_status",
+        "vads_trans_uuid",
+        "vads_identifier_status",
+    ]
+    .iter()
+    .fold(Form::token_created(PARIS, "token-9"), |form, field| form.without(field))
+    .signed();
+    let held = gateway.tries(&body).await.unwrap().id();
+    has(&says(&daemon, "status").await, &["quarantined", "1"]);
+    has(
+        &says(&daemon, "list --state quarantined").await,
+        &[&held.to_string(), "quarantined, no delivery"],
+    );
+    let why = says(&daemon, &format!("where --token token-9 --shop {LYON}")).await;
+    has(&why, &["In quarantine"]);
+    says(&daemon, &format!("release {held} --dry-run")).await;
+    says(&daemon, &format!("release {held}")).await;
+    acme.lyon.gets_one("/test/events").await;
+    fails(&daemon, &format!("release {held}")).await;
+
+    acme.paris.answers_first([Answer::status(503)]);
+    let poison = gateway
+        .sends(&Form::payment(PARIS, "token-1", "order-1").signed())
+        .await;
+    eventually("it has failed", async || {
+        (daemon
+            .home
+            .number("SELECT count(*) FROM attempts WHERE cause IS NOT NULL")
+            == 1)
+            .then_some(())
+    })
+    .await;
+    let behind = gateway
+        .sends(&Form::payment(PARIS, "token-1", "order-2").signed())
+        .await;
+    let cancel = format!("cancel --notification {poison} --shop {PARIS}");
+    let shown = tells(&daemon, &format!("show {behind}")).await;
+    let delivery = &shown["deliveries"][0];
+    has(delivery["why"].as_str().unwrap(), &["Waits behind", "failed once"]);
+    assert_eq!(delivery["command"], format!("ipn-router {cancel}"));
+    says(&daemon, &cancel).await;
+    daemon.delivers_everything().await;
+    has(&says(&daemon, "list --state cancelled").await, &[&poison.to_string()]);
+    let nothing = fails(&daemon, &format!("backfill --shop {NICE} --mode test --dry-run")).await;
+    has(&nothing, &["0 done", "exists already"]);
+}
+
+#[tokio::test]
+async fn list_goes_through_all_pages_and_keeps_to_its_filters() {
+    let (_acme, daemon) = start("").await;
+    let mut gateway = daemon.gateway();
+    let mut ids: Vec<NotificationId> = Vec::new();
+    for n in 0..230 {
+        let form = match n % 2 {
+            0 => Form::token_created(PARIS, &format!("token-{n}")),
+            _ => Form::payment(PARIS, &format!("token-{n}"), "order"),
+        };
+        ids.push(gateway.sends(&form.signed()).await);
+    }
+    daemon.delivers_everything().await;
+    let listed = async |words: &str| -> Vec<String> {
+        let list = tells(&daemon, words).await;
+        let ids = list.as_array().unwrap().iter();
+        ids.map(|item| item["notification"]["id"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    let mut newest_first: Vec<_> = ids.iter().rev().map(ToString::to_string).collect();
+    assert_eq!(listed(&format!("list --shop {PARIS} --limit 1000")).await, newest_first);
+    let payments = listed(&format!(
+        "list --shop {PARIS} --kind payment --state delivered --limit 1000"
+    ))
+    .await;
+    newest_first = newest_first.into_iter().step_by(2).collect();
+    assert_eq!(payments, newest_first);
+    assert_eq!(
+        listed("list --token token-4").await.len(),
+        4,
+        "Paris, Nice, and both of Lyon"
+    );
+    assert_eq!(listed("list --since 1h --limit 7").await.len(), 7);
+    fails(&daemon, "list --until 1h").await;
+    fails(&daemon, "list --mode production").await;
+}
+
+#[tokio::test]
+async fn tail_shows_what_arrives_and_ends_with_the_daemon() {
+    let (_acme, mut daemon) = start("").await;
+    let mut gateway = daemon.gateway();
+    gateway.sends(&Form::token_created(PARIS, "token-0").signed()).await;
+    let mut tail = command(&daemon, "tail --format json")
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(tail.stdout.take().unwrap()).lines();
+    // It shows what arrives from when it has begun on, which nobody is told.
+    let mut sent = Vec::new();
+    let line = loop {
+        sent.push(
+            gateway
+                .sends(&Form::token_created(PARIS, &format!("token-{}", sent.len())).signed())
+                .await,
+        );
+        let wait = std::time::Duration::from_millis(300);
+        if let Ok(line) = tokio::time::timeout(wait, lines.next_line()).await {
+            break line.unwrap().unwrap();
+        }
+    };
+    let line: Value = serde_json::from_str(&line).unwrap();
+    let id: NotificationId = line["id"].as_str().unwrap().parse().unwrap();
+    assert!(sent.contains(&id), "{line}");
+    assert_eq!(line["kind"], "token.created");
+    let stopped = std::time::Instant::now();
+    daemon.terminate().await;
+    assert!(
+        stopped.elapsed().as_secs() < 10,
+        "a stop does not wait for those who look on"
+    );
+    tail.wait().await.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_said() {
+    let (_acme, mut daemon) = start("").await;
+    let nobody = "01990a7c-7e5b-7000-8000-0123456789ab";
+    has(
+        &fails(&daemon, &format!("show {nobody}")).await,
+        &["there is no notification"],
+    );
+    has(&fails(&daemon, "show incident 77").await, &["there is no incident 77"]);
+    has(
+        &fails(&daemon, &format!("where --token t --shop {LYON}")).await,
+        &["ever received here"],
+    );
+    has(&fails(&daemon, &format!("release {nobody}")).await, &["othing matches"]);
+    has(&fails(&daemon, "pause --shop 99999999").await, &["othing matches"]);
+    daemon.terminate().await;
+    has(
+        &fails(&daemon, "status").await,
+        &["no daemon answers at", "is it running?"],
+    );
+    for command in [
+        "list", "show", "where", "replay", "cancel", "release", "backfill", "pause", "resume", "tail",
+    ] {
+        has(
+            &says(&daemon, &format!("{command} --help")).await,
+            &["Example", "Exit codes"],
+        );
+    }
+}
