@@ -1,48 +1,30 @@
 use std::fmt;
-use std::time::{Duration, SystemTime};
+use std::sync::{Mutex, PoisonError};
+use std::time::SystemTime;
 
 use jiff::{SignedDuration, Timestamp};
 use lettre::message::header::{ContentType, HeaderName, HeaderValue, MIME_VERSION_1_0};
 use lettre::message::{Mailbox, Message};
 use lettre::transport::smtp::Error as SmtpError;
-use lettre::transport::smtp::authentication::{Credentials, Mechanism};
-use lettre::transport::smtp::client::{AsyncSmtpConnection, Certificate, TlsParameters};
+use lettre::transport::smtp::authentication::Credentials;
+use lettre::transport::smtp::client::{Certificate, TlsParameters};
 use lettre::transport::smtp::extension::ClientId;
 
+use super::session::{Refused, Security, Server, Session};
 use super::settings::{MailSecurity, MailSettings};
-use crate::domain::{one_line, useful_text};
+use crate::domain::one_line;
 use crate::outbox::DueEmail;
 
-/// For the connection alone.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// An e-mail that could not be sent for this long is not worth sending any more: as long as mail servers try (RFC 5321,
+/// 4.5.4.1), and longer than a mail server that fails on the eve of a long weekend.
+const KEEP_TRYING: SignedDuration = SignedDuration::from_hours(5 * 24);
 
-/// For all of an e-mail, connection included; less than the time that a stop of the daemon waits.
-const TIMEOUT: Duration = Duration::from_secs(30);
-
-/// For the farewell, whose answer changes nothing.
-const QUIT_TIMEOUT: Duration = Duration::from_secs(2);
-
-/// An e-mail that could not be sent for this long is not worth sending any more.
-const KEEP_TRYING: SignedDuration = SignedDuration::from_hours(72);
-
-/// Sends e-mails to the mail server of `[mail]`, each in a session of its own.
-///
-/// lettre's pool is not used: it takes back a session that was cut off by a time-out in the middle of a command, and
-/// would read that command's late answer as the next one's.
+/// Sends e-mails to the mail server of `[mail]`; those that are due together go through the same sessions.
 pub struct Mailer {
-    host: String,
-    port: u16,
-    security: Security,
-    credentials: Option<Credentials>,
-    hello: ClientId,
+    server: Server,
     from: Mailbox,
-}
-
-enum Security {
-    Offered(TlsParameters),
-    Plain,
-    StartTls(TlsParameters),
-    Tls(TlsParameters),
+    /// Open, and waiting for the next e-mail.
+    idle: Mutex<Vec<Session>>,
 }
 
 /// A session with the mail server, as it was.
@@ -75,9 +57,12 @@ pub enum SendError {
     /// This address will not get it, however often it is tried.
     #[error("{0}")]
     Permanent(String),
-    /// It may work later: no connection, no log-in, busy, or "try again".
+    /// It may work later: busy, greylisted, or the answer was lost.
     #[error("{0}")]
     Temporary(String),
+    /// Nobody would get anything now: no connection, no log-in, or our sender is refused.
+    #[error("{0}")]
+    Unavailable(String),
 }
 
 impl Mailer {
@@ -100,12 +85,15 @@ impl Mailer {
             .clone()
             .map(|name| Credentials::new(name, password.to_owned()));
         Ok(Self {
-            host: settings.host.clone(),
-            port: settings.port,
-            security,
-            credentials,
-            hello: ClientId::Domain(settings.from.email.domain().to_owned()),
+            server: Server {
+                host: settings.host.clone(),
+                port: settings.port,
+                security,
+                credentials,
+                hello: ClientId::Domain(settings.from.email.domain().to_owned()),
+            },
             from: settings.from.clone(),
+            idle: Mutex::default(),
         })
     }
 
@@ -114,16 +102,24 @@ impl Mailer {
         self.from.email.domain()
     }
 
-    /// Sends an e-mail to its one address.
+    /// Sends an e-mail to its one address, and returns what the server said. The session stays open for the next one;
+    /// [`Mailer::rest`] ends it.
     ///
     /// # Errors
     ///
     /// [`SendError`]: the server has not taken it, or the answer got lost on the way.
-    pub async fn send(&self, email: &DueEmail) -> Result<(), SendError> {
-        let message = message(&self.from, email)?;
-        tokio::time::timeout(TIMEOUT, self.deliver(&message))
-            .await
-            .unwrap_or_else(|_| Err(SendError::Temporary(format!("not sent within {} s", TIMEOUT.as_secs()))))
+    pub async fn send(&self, email: &DueEmail) -> Result<String, SendError> {
+        let to: Mailbox = email.to.parse().map_err(|error| unfit(&error))?;
+        let text = message(&self.from, to.clone(), email)?.formatted();
+        let kept = self.idle().pop();
+        if let Some(kept) = kept {
+            match self.send_by(kept, &to, &text).await {
+                Err(Refused { is_stale: true, .. }) => {}
+                sent => return sent.map_err(|refused| refused.error),
+            }
+        }
+        let fresh = self.server.open().await?;
+        self.send_by(fresh, &to, &text).await.map_err(|refused| refused.error)
     }
 
     /// Goes as far as an e-mail would before it is sent: connects, secures, logs in, and says farewell.
@@ -132,68 +128,41 @@ impl Mailer {
     ///
     /// [`SendError`]: why no e-mail could be sent now.
     pub async fn probe(&self) -> Result<MailSession, SendError> {
-        let look = async {
-            let mut session = self
-                .session()
-                .await
-                .map_err(|error| SendError::Temporary(told(&error)))?;
-            let found = MailSession {
-                certificate: session.peer_certificate().ok().filter(|_| session.is_encrypted()),
-                is_encrypted: session.is_encrypted(),
-                is_logged_in: self.credentials.is_some(),
-            };
-            tokio::time::timeout(QUIT_TIMEOUT, session.quit()).await.ok();
-            Ok(found)
+        let session = self.server.open().await?;
+        let found = MailSession {
+            certificate: session.certificate(),
+            is_encrypted: session.is_encrypted(),
+            is_logged_in: self.server.credentials.is_some(),
         };
-        tokio::time::timeout(TIMEOUT, look).await.unwrap_or_else(|_| {
-            Err(SendError::Temporary(format!(
-                "no session within {} s",
-                TIMEOUT.as_secs()
-            )))
-        })
+        session.close().await;
+        Ok(found)
     }
 
-    async fn deliver(&self, message: &Message) -> Result<(), SendError> {
-        let mut session = self
-            .session()
-            .await
-            .map_err(|error| SendError::Temporary(told(&error)))?;
-        let sent = session.send(message.envelope(), &message.formatted()).await;
-        sent.map_err(|error| refused(&error))?;
-        // It is sent, whatever the server says now.
-        tokio::time::timeout(QUIT_TIMEOUT, session.quit()).await.ok();
-        Ok(())
+    /// Ends the sessions that nobody uses.
+    pub async fn rest(&self) {
+        let idle = std::mem::take(&mut *self.idle());
+        for session in idle {
+            session.close().await;
+        }
     }
 
-    /// A session that is encrypted and logged in as the settings want it.
-    async fn session(&self) -> Result<AsyncSmtpConnection, SmtpError> {
-        let wrapper = match &self.security {
-            Security::Tls(parameters) => Some(parameters.clone()),
-            Security::Offered(_) | Security::Plain | Security::StartTls(_) => None,
-        };
-        let server = (self.host.as_str(), self.port);
-        let mut session =
-            AsyncSmtpConnection::connect_tokio1(server, Some(CONNECT_TIMEOUT), &self.hello, wrapper, None).await?;
-        match &self.security {
-            // Fails if the server does not offer it: a man in the middle could hide the offer.
-            Security::StartTls(parameters) => session.starttls(parameters.clone(), &self.hello).await?,
-            Security::Offered(parameters) if session.can_starttls() => {
-                session.starttls(parameters.clone(), &self.hello).await?;
-            }
-            Security::Offered(_) | Security::Plain | Security::Tls(_) => {}
-        }
-        if let Some(credentials) = &self.credentials {
-            session.auth(&[Mechanism::Plain, Mechanism::Login], credentials).await?;
-        }
-        Ok(session)
+    /// A session that has failed is dropped with whatever the server may still say.
+    async fn send_by(&self, mut session: Session, to: &Mailbox, text: &[u8]) -> Result<String, Refused> {
+        let said = session.send(&self.from.email, &to.email, text).await?;
+        self.idle().push(session);
+        Ok(said)
+    }
+
+    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Session>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl fmt::Debug for Mailer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Mailer")
-            .field("host", &self.host)
-            .field("port", &self.port)
+            .field("host", &self.server.host)
+            .field("port", &self.server.port)
             .finish_non_exhaustive()
     }
 }
@@ -213,13 +182,7 @@ fn tls(settings: &MailSettings, any_certificate: bool) -> Result<TlsParameters, 
 }
 
 /// The e-mail as it goes out: the same bytes at each attempt, so that a repeated one is known by its `Message-ID`.
-fn message(from: &Mailbox, email: &DueEmail) -> Result<Message, SendError> {
-    let unfit =
-        |what: &dyn fmt::Display| SendError::Permanent(format!("not an e-mail: {}", one_line(&what.to_string())));
-    let to: Mailbox = email
-        .to
-        .parse()
-        .map_err(|error: lettre::address::AddressError| unfit(&error))?;
+fn message(from: &Mailbox, to: Mailbox, email: &DueEmail) -> Result<Message, SendError> {
     let mut builder = Message::builder()
         .from(from.clone())
         .to(to)
@@ -239,25 +202,18 @@ fn message(from: &Mailbox, email: &DueEmail) -> Result<Message, SendError> {
     builder.body(email.text.clone()).map_err(|error| unfit(&error))
 }
 
-/// A refusal within a session: of this sender, recipient or text, unless the server only wants a login first.
-fn refused(error: &SmtpError) -> SendError {
-    let wants_login = error.status().map(u16::from) == Some(530);
-    if error.is_permanent() && !wants_login {
-        SendError::Permanent(told(error))
-    } else {
-        SendError::Temporary(told(error))
-    }
+fn unfit(what: &dyn fmt::Display) -> SendError {
+    SendError::Permanent(format!("not an e-mail: {}", one_line(&what.to_string())))
 }
 
-/// For the log and the store: servers like to repeat the address.
-fn told(error: &SmtpError) -> String {
-    useful_text(error.to_string().as_bytes())
-}
-
-/// When an e-mail that was not sent is tried again: after 1, 2, 4 … minutes, at most an hour; `None` after three days.
+/// When an e-mail that was not sent is tried again: after 1, 2, 4 … minutes, at most an hour; `None` after five days.
 pub(super) fn retry_at(email: &DueEmail, now: Timestamp) -> Option<Timestamp> {
     let minutes = 1_i64 << email.attempts.min(6);
-    let next = now + SignedDuration::from_mins(minutes.min(60));
+    before_its_end(email, now + SignedDuration::from_mins(minutes.min(60)))
+}
+
+/// This time, if the e-mail is worth sending then.
+pub(super) fn before_its_end(email: &DueEmail, next: Timestamp) -> Option<Timestamp> {
     (next < email.created_at + KEEP_TRYING).then_some(next)
 }
 
@@ -284,8 +240,12 @@ mod tests {
         "IPN router <ipn@router.example>".parse().unwrap()
     }
 
+    fn written(email: &DueEmail) -> Vec<u8> {
+        message(&from(), email.to.parse().unwrap(), email).unwrap().formatted()
+    }
+
     fn headers(email: &DueEmail) -> Vec<String> {
-        let formatted = String::from_utf8(message(&from(), email).unwrap().formatted()).unwrap();
+        let formatted = String::from_utf8(written(email)).unwrap();
         let (head, _) = formatted.split_once("\r\n\r\n").unwrap();
         head.replace("\r\n ", " ").split("\r\n").map(str::to_owned).collect()
     }
@@ -312,22 +272,12 @@ mod tests {
 
     #[test]
     fn every_attempt_sends_the_same_bytes() {
-        let formatted = |email: &DueEmail| message(&from(), email).unwrap().formatted();
         let again = DueEmail { attempts: 3, ..email() };
-        assert_eq!(formatted(&email()), formatted(&again));
+        assert_eq!(written(&email()), written(&again));
     }
 
     #[test]
-    fn unreadable_address_is_given_up() {
-        let email = DueEmail {
-            to: "nobody".into(),
-            ..email()
-        };
-        assert!(matches!(message(&from(), &email), Err(SendError::Permanent(_))));
-    }
-
-    #[test]
-    fn waits_grow_to_an_hour_and_end_after_three_days() {
+    fn waits_grow_to_an_hour_and_end_after_five_days() {
         let mut email = email();
         let mut now = email.created_at;
         let mut waits = Vec::new();
@@ -337,7 +287,7 @@ mod tests {
             email.attempts += 1;
         }
         assert_eq!(waits[..8], [1, 2, 4, 8, 16, 32, 60, 60]);
-        assert!((71..=72).contains(&now.duration_since(email.created_at).as_hours()));
+        assert!((119..=120).contains(&now.duration_since(email.created_at).as_hours()));
     }
 
     proptest! {

@@ -10,7 +10,7 @@
 //!
 //! - **Each step is told once.** What was told of an incident is remembered in the transaction that makes its e-mails,
 //!   and an e-mail is unique by incident, step and address. A restart tells nothing again.
-//! - **No e-mail is lost.** It is a row of the outbox until the mail server has taken it, with retries for three days.
+//! - **No e-mail is lost.** It is a row of the outbox until the mail server has taken it, with retries for five days.
 //!   It repeats only if a crash falls between the server's 250 and our record, and then with the same `Message-ID`.
 //! - **One address cannot hold up another.** Each row is for one address, and succeeds or fails alone.
 //! - **Nothing secret leaves.** Answers are masked where incidents are made (`domain::useful_text`), tokens and URLs
@@ -19,8 +19,9 @@
 //! # How it works
 //!
 //! One task looks at the incidents that have changed, decides ([`step::due`], a pure function of the incident and of
-//! what was told), writes the texts (pure too), and sends what is due, one e-mail after the other. It is woken by the
-//! outbox, and by the time of the next step or retry. Without `[mail]`, the log tells each step instead.
+//! what was told), and writes the texts (pure too). It is woken by the outbox, and by the time of the next step. Another one (`post`)
+//! sends what is due, a few e-mails at a time, so that a slow mail server holds up no decision. Without `[mail]`, the
+//! log tells each step instead.
 //!
 //! # Left out
 //!
@@ -28,11 +29,13 @@
 
 mod language;
 mod mailer;
+mod post;
+mod session;
 mod settings;
 mod step;
 mod tell;
 mod text;
-mod watch;
+mod watcher;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -40,15 +43,18 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use tokio::sync::watch;
 
 pub use language::Language;
 pub use mailer::{MailSession, Mailer, MailerError, SendError};
+pub use post::MailState;
 pub use settings::{Destination, MailSecurity, MailSettings, Recipients, Settings};
 
-use watch::Watch;
+use post::{Letterbox, Post};
+use watcher::Watch;
 
 use crate::domain::{Clock, DestinationKey};
-use crate::outbox::{DueEmail, Outbox, OutboxError};
+use crate::outbox::{Outbox, OutboxError};
 
 /// After a wake-up: what is committed in the same moment is looked at together.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -105,6 +111,7 @@ impl Rules {
 pub struct Control {
     rules: Arc<RwLock<Arc<Rules>>>,
     outbox: Outbox,
+    letterbox: Letterbox,
 }
 
 impl Control {
@@ -118,6 +125,11 @@ impl Control {
         // What is expected of the gateway counts from now on.
         self.outbox.alert_changed().notify_one();
     }
+
+    /// How sending goes.
+    pub fn mail_state(&self) -> MailState {
+        self.letterbox.state()
+    }
 }
 
 impl Alert {
@@ -127,6 +139,7 @@ impl Alert {
             control: Control {
                 rules: Arc::new(RwLock::new(Arc::new(rules))),
                 outbox: outbox.clone(),
+                letterbox: Letterbox::default(),
             },
             outbox,
             clock,
@@ -143,12 +156,22 @@ impl Alert {
         self.control.rules()
     }
 
-    /// Works until `stop`; an e-mail that is being sent then is finished.
-    pub async fn run(mut self, stop: impl Future<Output = ()>) {
+    /// Works until `stop`; e-mails that are being sent then are finished, within a bound.
+    pub async fn run(self, stop: impl Future<Output = ()>) {
+        let (stopping, stopped) = watch::channel(());
+        let over = |mut stopped: watch::Receiver<()>| async move { drop(stopped.changed().await) };
+        let post = Post::new(self.outbox.clone(), Arc::clone(&self.clock), self.control());
+        tokio::join!(self.tell_all(over(stopped.clone())), post.run(over(stopped)), async {
+            stop.await;
+            drop(stopping);
+        });
+    }
+
+    async fn tell_all(mut self, stop: impl Future<Output = ()>) {
         tokio::pin!(stop);
         loop {
             let rest = match self.turn().await {
-                Ok(next) => self.until(next),
+                Ok(next) => until(next, self.clock.now()),
                 Err(error) => {
                     tracing::error!(%error, "cannot look after the e-mails, trying again soon");
                     AFTER_FAILURE
@@ -163,7 +186,7 @@ impl Alert {
         }
     }
 
-    /// Tells what is to be told, sends one e-mail, and returns when to come back; `None`: when woken.
+    /// Tells what is to be told, and returns when to come back; `None`: when woken.
     async fn turn(&mut self) -> Result<Option<Timestamp>, OutboxError> {
         let silence = self.report_silence().await?;
         let losses = self.outbox.report_losses(self.clock.now()).await?;
@@ -173,8 +196,8 @@ impl Alert {
             .await?;
         let incidents = self.tell_incidents().await?;
         let troubles = self.tell_troubles().await?;
-        let emails = self.send_one().await?;
-        let next = [silence, losses, Some(looking), incidents, troubles, emails];
+        self.control.letterbox.wake();
+        let next = [silence, losses, Some(looking), incidents, troubles];
         Ok(next.into_iter().flatten().min())
     }
 
@@ -183,38 +206,11 @@ impl Alert {
         let expected = self.rules().settings.expected.clone();
         self.outbox.report_silence(expected, self.clock.now()).await
     }
+}
 
-    fn until(&self, next: Option<Timestamp>) -> Duration {
-        let Some(next) = next else { return IDLE };
-        let wait = next.duration_since(self.clock.now());
-        Duration::try_from(wait).unwrap_or(Duration::ZERO).min(IDLE)
-    }
-
-    /// Sends the e-mail that is due first, and returns when the next one is.
-    async fn send_one(&self) -> Result<Option<Timestamp>, OutboxError> {
-        let rules = self.rules();
-        let Some(mailer) = &rules.mailer else { return Ok(None) };
-        for email in self.outbox.due_emails(self.clock.now(), 1).await? {
-            let sent = mailer.send(&email).await;
-            self.record(&email, sent).await?;
-        }
-        self.outbox.next_email().await
-    }
-
-    async fn record(&self, email: &DueEmail, sent: Result<(), SendError>) -> Result<(), OutboxError> {
-        let now = self.clock.now();
-        let (retry_at, detail) = match sent {
-            Ok(()) => {
-                tracing::info!(email.id, email.message_id, "sent e-mail {}", email.message_id);
-                return self.outbox.email_sent(email.id, now).await;
-            }
-            Err(SendError::Permanent(detail)) => (None, detail),
-            Err(SendError::Temporary(detail)) => (mailer::retry_at(email, now), detail),
-        };
-        match retry_at {
-            Some(at) => tracing::warn!(email.id, detail, "e-mail not sent, trying again at {at}: {detail}"),
-            None => tracing::error!(email.id, detail, "e-mail given up: {detail}"),
-        }
-        self.outbox.email_failed(email.id, now, retry_at, detail).await
-    }
+fn until(next: Option<Timestamp>, now: Timestamp) -> Duration {
+    let Some(next) = next else { return IDLE };
+    Duration::try_from(next.duration_since(now))
+        .unwrap_or(Duration::ZERO)
+        .min(IDLE)
 }

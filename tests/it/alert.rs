@@ -221,7 +221,7 @@ async fn session_without_starttls_is_refused() {
     let server = MailServer::start(&["--tls", "none"]).await;
     let refused = Mailer::new(&server.settings()).unwrap().send(&an_email()).await;
     assert!(
-        matches!(&refused, Err(SendError::Temporary(why)) if why.contains("STARTTLS")),
+        matches!(&refused, Err(SendError::Unavailable(why)) if why.contains("STARTTLS")),
         "{refused:?}"
     );
 }
@@ -258,7 +258,7 @@ async fn wrong_password_and_unknown_authority_are_worth_another_try() {
     ] {
         let refused = Mailer::new(&wrong).unwrap().send(&an_email()).await;
         assert!(
-            matches!(&refused, Err(SendError::Temporary(why)) if why.contains(says)),
+            matches!(&refused, Err(SendError::Unavailable(why)) if why.contains(says)),
             "{refused:?}"
         );
     }

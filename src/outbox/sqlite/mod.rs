@@ -27,7 +27,9 @@ use tokio::sync::{Notify, oneshot, watch};
 
 pub(super) use accept::Accept;
 pub(super) use heard::last_heard;
-pub(super) use mail::{due_emails, last_told, next_email, troubles_since, unseen_incidents, unseen_troubles};
+pub(super) use mail::{
+    due_emails, last_told, next_email, troubles_since, unseen_incidents, unseen_troubles, waiting_emails,
+};
 pub use open::OpenError;
 pub(super) use open::{MIGRATIONS, lock_path};
 pub(super) use read::{due, head, listed_notifications, notification, older_than, page, waiting};
