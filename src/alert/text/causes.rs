@@ -72,7 +72,7 @@ pub(super) fn symptom(symptom: Symptom, language: Language) -> String {
         ),
         Cause::Redirect => language.say(
             "The answer is a redirect to a place where notifications are not sent.",
-            "La réponse est une redirection, que le routeur ne suit pas.",
+            "La réponse est une redirection que le routeur ne suit pas.",
         ),
         Cause::Render => language.say(
             "Not called: the notification could not be written for this shop.",
@@ -117,7 +117,7 @@ fn status_class(status: u16, language: Language) -> &'static str {
             "the service behind the web server is unavailable",
             "le service derrière le serveur web est indisponible",
         ),
-        500..=599 => language.say("the service failed", "le service a planté"),
+        500..=599 => language.say("the service failed", "erreur interne du service"),
         _ => language.say(
             "no answer that counts as received",
             "cette réponse ne vaut pas accusé de réception",

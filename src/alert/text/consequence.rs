@@ -34,35 +34,37 @@ const BY_URGENCY: [Kind; 10] = [
     Kind::Other,
 ];
 
+/// The shop is the subject of no verb that it would conjugate: it may be several.
 fn of(kind: Kind, rendition: Rendition, shop: &str, language: Language) -> Vec<String> {
     let own = matches!(rendition, Rendition::AsReceived(_));
-    let at = if own {
-        language.say("for it", "pour elle")
-    } else {
-        language.say(
-            "at the company's other shops",
-            "dans les autres boutiques de la société",
-        )
-    };
     let not_offered = || {
+        if own {
+            return language.say(
+                format!("Cards saved at {shop} are not offered there yet; no payment is affected."),
+                format!(
+                    "Les cartes enregistrées chez {shop} n'y sont pas encore proposées ; aucun paiement n'est touché."
+                ),
+            );
+        }
         language.say(
-            format!("Cards saved {at} are not offered at {shop} yet; no payment is affected."),
+            format!("Cards saved at the company's other shops are not offered at {shop} yet; no payment is affected."),
             format!(
-                "Les cartes enregistrées {at} ne sont pas encore proposées par {shop} ; aucun paiement n'est touché."
+                "Les cartes enregistrées dans les autres boutiques de la société ne sont pas encore proposées chez \
+                 {shop} ; aucun paiement n'est touché."
             ),
         )
     };
     let old_card = || {
         language.say(
             format!("{shop} may use the old card of a token and be refused."),
-            format!("{shop} peut débiter l'ancienne carte d'un alias et essuyer un refus."),
+            format!("L'ancienne carte d'un alias peut être débitée par {shop}, et refusée."),
         )
     };
     let only = |sentence| vec![sentence];
     match kind {
         Kind::Other => only(language.say(
-            format!("{shop} does not know what these notifications tell."),
-            format!("{shop} ignore ce que disent ces notifications."),
+            format!("What these notifications tell is not known at {shop}."),
+            format!("Ce que disent ces notifications n'est pas connu chez {shop}."),
         )),
         Kind::Payment if own => only(language.say(
             format!(
@@ -75,24 +77,24 @@ fn of(kind: Kind, rendition: Rendition, shop: &str, language: Language) -> Vec<S
             ),
         )),
         Kind::Payment => only(language.say(
-            format!("{shop} does not know of payments made {at}."),
-            format!("{shop} ignore des paiements faits {at}."),
+            format!("Payments made at the company's other shops are not known at {shop}."),
+            format!("Des paiements faits dans les autres boutiques de la société ne sont pas connus chez {shop}."),
         )),
         Kind::RegistrationFailed => only(language.say(
             format!("{shop} may not show why a customer's attempt to save a card failed."),
-            format!("{shop} ne peut pas dire à un client pourquoi sa carte n'a pas été enregistrée."),
+            format!("Un client dont la carte n'a pas été enregistrée peut ne pas en voir la raison chez {shop}."),
         )),
         Kind::SubscriptionCreated => only(language.say(
             format!("{shop} may not know of a new subscription."),
-            format!("{shop} peut ignorer un nouvel abonnement."),
+            format!("Un nouvel abonnement peut rester inconnu chez {shop}."),
         )),
         Kind::SubscriptionInstalment => only(language.say(
             format!("{shop} may not know of an instalment."),
-            format!("{shop} peut ignorer une échéance d'abonnement."),
+            format!("Une échéance d'abonnement peut rester inconnue chez {shop}."),
         )),
         Kind::TokenCancelled => only(language.say(
             format!("{shop} may still offer a card that no longer works."),
-            format!("{shop} peut encore proposer une carte qui ne fonctionne plus."),
+            format!("Une carte qui ne fonctionne plus peut encore être proposée chez {shop}."),
         )),
         Kind::TokenCreated => only(not_offered()),
         Kind::TokenOther | Kind::TokenSaved => vec![old_card(), not_offered()],

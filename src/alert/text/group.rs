@@ -6,10 +6,13 @@ use super::layout::{Page, subject};
 use super::{Advice, Email, answer, causes};
 use crate::alert::language::{Voice, at};
 use crate::alert::step::Step;
-use crate::domain::{Mode, Symptom, shown_url};
+use crate::domain::{Kind, Mode, Rendition, Symptom, shown_url};
 
 /// As many members are named.
 const LISTED: usize = 20;
+
+/// As many shops stand in one sentence.
+const NAMED: usize = 4;
 
 /// As many incidents get a command of their own.
 const COMMANDS: usize = 5;
@@ -87,7 +90,7 @@ impl Letter<'_> {
         let urls = self.voice.language.count(number, ["URL", "URLs"], ["URL", "URL"]);
         match self.group.alike {
             Alike::Everything => self.say(format!("all {urls}"), format!("toutes les URL ({number})")),
-            Alike::Host(host) => self.say(format!("{urls} of {host}"), format!("{urls} de {host}")),
+            Alike::Host(host) => self.say(format!("{urls} of {host}"), format!("{urls} sur {host}")),
         }
     }
 
@@ -115,7 +118,7 @@ impl Letter<'_> {
             ),
             Step::Recovered | Step::RecoveredAgain => self.say(
                 format!("{who} work again, {delivered} delivered, {given_up} given up"),
-                format!("{who} rétablies, livrés : {delivered}, abandonnés : {given_up}"),
+                format!("{who} rétablies, {delivered} livrés, {given_up} abandonnés"),
             ),
             Step::StillFailing(hours) => self.say(
                 format!("{who} have failed for {hours} h, {waiting} waiting"),
@@ -126,11 +129,7 @@ impl Letter<'_> {
             && self.group.members.iter().any(|member| {
                 member.destination.mode == Mode::Production && is_urgent(&member.kinds(), member.destination.rendition)
             });
-        let urgent = if is_urgent {
-            self.say("URGENT: ", "URGENT : ")
-        } else {
-            ""
-        };
+        let urgent = if is_urgent { "URGENT, " } else { "" };
         subject(
             self.voice.language,
             &self.modes(),
@@ -197,7 +196,7 @@ impl Letter<'_> {
             let delivered = member.incident.delivered;
             self.say(
                 format!("{delivered} delivered, {given_up} given up"),
-                format!("livrés : {delivered}, abandonnés : {given_up}"),
+                format!("{delivered} livrés, {given_up} abandonnés"),
             )
         } else {
             let waiting = member.waiting.count;
@@ -233,30 +232,46 @@ impl Letter<'_> {
 
     fn what_it_means(&self, page: &mut Page) {
         page.heading(self.say("What it means", "Conséquences"));
-        let mut said: Vec<String> = Vec::new();
-        let mut add = |sentence: String| {
-            if !said.contains(&sentence) {
-                said.push(sentence);
-            }
-        };
         if self.group.alike == Alike::Everything {
-            add(self
-                .say(
-                    "Nothing gets out to any shop of the company: the cause is most likely on the router's side.",
-                    "Plus rien ne parvient à aucune boutique de la société : la cause est sans doute du côté du routeur.",
-                )
-                .into());
+            page.paragraph(self.say(
+                "Nothing gets out to any shop of the company: the cause is most likely on the router's side.",
+                "Plus rien ne parvient à aucune boutique de la société : la cause est sans doute du côté du routeur.",
+            ));
         }
-        for member in self.group.members {
-            let (rendition, shop) = (member.destination.rendition, member.shop_name);
-            for sentence in consequences(&member.kinds(), rendition, shop, self.voice.language) {
-                add(sentence);
+        // What is a shop's own is told first: it may be about money.
+        for own in [true, false] {
+            let is_meant =
+                |member: &&Situation<'_>| matches!(member.destination.rendition, Rendition::AsReceived(_)) == own;
+            let members: Vec<_> = self.group.members.iter().filter(is_meant).collect();
+            let Some(first) = members.first() else { continue };
+            let kinds: BTreeSet<Kind> = members.iter().flat_map(|member| member.kinds()).collect();
+            let kinds: Vec<Kind> = kinds.into_iter().collect();
+            let shops = self.shops(&members);
+            for sentence in consequences(&kinds, first.destination.rendition, &shops, self.voice.language) {
+                page.paragraph(&sentence);
             }
         }
-        // The urgent first, whichever shop it is.
-        said.sort_by_key(|sentence| !sentence.starts_with("URGENT"));
-        for sentence in said.iter().take(LISTED) {
-            page.paragraph(sentence);
+    }
+
+    /// `ACME Lyon, ACME Lille and ACME Nice`; of many only the first.
+    fn shops(&self, members: &[&Situation<'_>]) -> String {
+        let mut names: Vec<&str> = Vec::new();
+        for member in members {
+            if !names.contains(&member.shop_name) {
+                names.push(member.shop_name);
+            }
+        }
+        let (first, more) = names.split_at(names.len().min(NAMED));
+        match (first, more.len()) {
+            ([init @ .., last], 0) if !init.is_empty() => {
+                let (init, and) = (init.join(", "), self.say("and", "et"));
+                format!("{init} {and} {last}")
+            }
+            (first, 0) => first.concat(),
+            (first, more) => {
+                let first = first.join(", ");
+                self.say(format!("{first} and {more} more"), format!("{first} et {more} autres"))
+            }
         }
     }
 
@@ -274,7 +289,7 @@ impl Letter<'_> {
             );
             page.paragraph(&self.say(
                 format!("{given_up} given up: kept for a replay, but not tried again."),
-                format!("{given_up} : plus de nouvel essai, mais de quoi les rejouer est conservé."),
+                format!("{given_up}, sans nouvel essai ; tout est conservé pour un rejeu."),
             ));
         }
         if self.is_over() {
@@ -373,8 +388,8 @@ impl Letter<'_> {
 
     fn acknowledgements(&self) -> Option<Advice> {
         let words = self.say(
-            "Say that you work on it: no more e-mails until it is over.",
-            "Signalez que vous vous en occupez : plus d'e-mails jusqu'à la fin.",
+            "Say that you work on it: no more reminders until it is over.",
+            "Signalez que vous vous en occupez : plus de rappels jusqu'à la fin.",
         );
         let members = self.group.members.iter();
         let production = members.filter(|member| member.destination.mode == Mode::Production);

@@ -106,8 +106,7 @@ impl Letter<'_> {
         } = self.situation;
         let (url, _) = causes::settings(destination.rendition);
         let given_up = incident.given_up.count;
-        let delivered = incident.delivered;
-        let waiting = waiting.count;
+        let (delivered, waiting) = (incident.delivered, waiting.count);
         let state = match self.step {
             Step::GaveUp(_) => {
                 let count = self.voice.language.count(
@@ -140,11 +139,11 @@ impl Letter<'_> {
             ),
             Step::Recovered | Step::RecoveredAgain if given_up > 0 => self.say(
                 format!("{url} works again, {delivered} delivered, {given_up} given up"),
-                format!("{url} rétabli, livrés : {delivered}, abandonnés : {given_up}"),
+                format!("{url} rétabli, {delivered} livrés, {given_up} abandonnés"),
             ),
             Step::Recovered | Step::RecoveredAgain => self.say(
                 format!("{url} works again, {delivered} delivered"),
-                format!("{url} rétabli, livrés : {delivered}"),
+                format!("{url} rétabli, {delivered} livrés"),
             ),
             Step::StillFailing(hours) => self.say(
                 format!("{url} has failed for {hours} h, {waiting} waiting"),
@@ -154,11 +153,7 @@ impl Letter<'_> {
         let is_urgent = !self.is_over()
             && destination.mode == Mode::Production
             && is_urgent(&self.situation.kinds(), destination.rendition);
-        let urgent = match (is_urgent, self.voice.language) {
-            (false, _) => "",
-            (true, Language::English) => "URGENT: ",
-            (true, Language::French) => "URGENT : ",
-        };
+        let urgent = if is_urgent { "URGENT, " } else { "" };
         subject(
             self.voice.language,
             destination.mode.word(),
@@ -261,7 +256,7 @@ impl Letter<'_> {
             );
             page.paragraph(&self.say(
                 format!("{given_up} given up: kept for a replay, but not tried again."),
-                format!("{given_up} : plus de nouvel essai, mais de quoi les rejouer est conservé."),
+                format!("{given_up}, sans nouvel essai ; tout est conservé pour un rejeu."),
             ));
         }
         if self.situation.symptom() == Symptom::KoSignature && !self.is_over() {
@@ -275,8 +270,8 @@ impl Letter<'_> {
         } else {
             let waits = self.situation.how_many_wait(language);
             page.paragraph(&self.say(
-                format!("{waits} They are sent as soon as the URL takes them."),
-                format!("{waits} Ils partent dès que l'URL les accepte."),
+                format!("{waits} Everything is sent as soon as the URL takes it."),
+                format!("{waits} Tout part dès que l'URL l'accepte."),
             ));
         }
         if self.is_over() {
@@ -406,7 +401,7 @@ impl Letter<'_> {
                     "For a cancelled token there is no transaction to click: take its card out of {shop_name} by hand."
                 ),
                 format!(
-                    "Pour un alias résilié, il n'y a pas de transaction : retirez sa carte de {shop_name} à la main."
+                    "Pour un alias résilié, il n'y a pas de transaction : retirez sa carte chez {shop_name} à la main."
                 ),
             )));
         }
@@ -427,8 +422,8 @@ impl Letter<'_> {
         };
         let ack = Advice::command(
             self.say(
-                "Say that you work on it: no more e-mails until it is over.",
-                "Signalez que vous vous en occupez : plus d'e-mails jusqu'à la fin de l'incident.",
+                "Say that you work on it: no more reminders until it is over.",
+                "Signalez que vous vous en occupez : plus de rappels jusqu'à la fin de l'incident.",
             ),
             self.voice.command(&format!("ack {number}")),
         );

@@ -47,12 +47,14 @@ impl Page {
         self.wrapped(&format!("  {number}. "), "     ", words);
     }
 
-    /// A command or an address on a line of its own, to be copied; left out if it does not fit, for half of it is
-    /// nothing.
+    /// A command or an address on a line of its own, to be copied. A long command goes on as a shell reads it; what
+    /// fits in no way is left out, for half of it is nothing.
     pub(super) fn command(&mut self, command: &str) {
-        let line = format!("       {}", one_line(command));
-        if width(&line) <= COLUMNS {
-            self.line(&line);
+        let command = one_line(command);
+        if let Some(lines) = continued(&command) {
+            for line in lines {
+                self.line(&line);
+            }
         }
     }
 
@@ -104,6 +106,37 @@ impl Page {
         self.text.push_str(line.trim_end());
         self.text.push('\n');
     }
+}
+
+/// A command on as many lines as it needs, broken before options.
+fn continued(command: &str) -> Option<Vec<String>> {
+    const INDENT: &str = "       ";
+    const GOES_ON: &str = " \\";
+    let mut lines = vec![INDENT.to_owned()];
+    let mut rest = command;
+    while !rest.is_empty() {
+        // A blank in quotes is part of a name.
+        let is_outside = |at: usize| rest[..at].matches('\'').count().is_multiple_of(2);
+        let end = rest
+            .match_indices(" --")
+            .map(|(at, _)| at)
+            .find(|at| *at > 0 && is_outside(*at));
+        let (part, behind) = rest.split_at(end.unwrap_or(rest.len()));
+        let line = lines.last_mut()?;
+        let room = if behind.is_empty() {
+            COLUMNS
+        } else {
+            COLUMNS - GOES_ON.len()
+        };
+        if width(line) + width(part) <= room {
+            line.push_str(part);
+        } else {
+            line.push_str(GOES_ON);
+            lines.push(format!("{INDENT} {part}"));
+        }
+        rest = behind;
+    }
+    lines.iter().all(|line| width(line) <= COLUMNS).then_some(lines)
 }
 
 /// French has a blank before some marks and within its quotation marks: there no line ends.
@@ -189,6 +222,19 @@ mod tests {
             width(&subject) <= SUBJECT && subject.ends_with(": form_url fails, 100000 waiting"),
             "{subject}"
         );
+    }
+
+    #[test]
+    fn long_commands_go_on_as_a_shell_reads_them() {
+        let mut page = Page::default();
+        page.command("ipn-router replay --notification 01a14a2b-63c0-7000-8000-000000000000 --shop 23456789");
+        assert_eq!(
+            page.finish(),
+            "       ipn-router replay --notification 01a14a2b-63c0-7000-8000-000000000000 \\\n         --shop 23456789\n"
+        );
+        let mut page = Page::default();
+        page.command(&format!("ipn-router --config '/a --b/{}' check", "x".repeat(60)));
+        assert_eq!(page.finish(), "", "a name is not broken");
     }
 
     proptest! {

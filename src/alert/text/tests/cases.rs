@@ -332,6 +332,10 @@ fn symptoms(language: Language) -> Vec<Case> {
     let complained = incident(&[(&complaint, Kind::Payment, 2), (&complaint, Kind::TokenCancelled, 3)]);
     let email = write(&own_form, &complained, &waiting(&[], 0), Step::Opened, language);
     cases.push(("opened-ko-signature".into(), email));
+    let fine = delivered(None);
+    let mended = incident(&[(&complaint, Kind::Payment, 2), (&fine, Kind::Payment, 600)]);
+    let email = write(&own_form, &mended, &waiting(&[], 0), Step::Recovered, language);
+    cases.push(("recovered-ko-signature".into(), email));
     cases
 }
 

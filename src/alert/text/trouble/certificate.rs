@@ -98,7 +98,7 @@ impl Letter<'_> {
 
     fn one_ends(&self, whose: &CertificateOwner, until: Timestamp, told: Timestamp) -> String {
         let whose = match whose {
-            CertificateOwner::Host(host) => self.say(format!("of {host}"), format!("de {host}")),
+            CertificateOwner::Host(host) => self.say(format!("of {host}"), format!("pour {host}")),
             CertificateOwner::Receiver(_) => self.say("of the receiver", "du routeur").to_owned(),
         };
         let lasting = self.voice.language.lasting(told, until);

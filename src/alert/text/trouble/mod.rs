@@ -277,7 +277,7 @@ impl Letter<'_> {
             "Nothing. At the next restart the router would not start with this file. You are told of more at most once \
              an hour.",
             "Rien. Au prochain redémarrage, le routeur refuserait de démarrer avec ce fichier. Vous serez prévenu des \
-             suivantes une fois par heure au plus.",
+             refus suivants une fois par heure au plus.",
         );
         let check = Advice::command(
             self.say(

@@ -126,7 +126,7 @@ impl Letter<'_> {
         match &row.trouble {
             Trouble::SignaturesRefused { hint, .. } => {
                 // In the words that the gateway got, too: its Back Office shows them.
-                self.paragraph("It was answered:", "Il lui a été répondu :");
+                self.paragraph("They were answered:", "Réponse donnée :");
                 self.page.quote(hint);
             }
             _ => self.fact("Right", "Bonne", &at(row.at)),
