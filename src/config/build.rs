@@ -154,7 +154,7 @@ fn alert_settings(written: &Written) -> alert::Settings {
             .keys()
             .filter_map(|id| expectation(written, id))
             .collect(),
-        page: None,
+        page: admin::settings(written.admin.as_ref(), &written.store.path).public_url,
         config_file: None,
     }
 }
