@@ -4,6 +4,8 @@ mod files;
 mod reload;
 
 use std::collections::BTreeSet;
+use std::io;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,11 +14,11 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
-use crate::admin::{Admin, Asked, Parts, Reload, Running, SocketError, Verdict, Who};
+use crate::admin::{Admin, Asked, Guard, Listener, Parts, Reload, Running, SocketError, Verdict, Who};
 use crate::alert::{self, Alert, MailerError};
 use crate::config::{Config, Loaded, Text};
 use crate::deliver::{self, Circles, Delivery, Destinations, Verbs};
-use crate::domain::{Circle, Clock, DestinationKey, Verb};
+use crate::domain::{Circle, Clock, DestinationKey, Secret, Verb};
 use crate::metrics::{Metrics, Reloading};
 use crate::outbox::{self, OpenError, Outbox, OutboxError, VerbResult};
 use crate::receive::{self, Intake, Receiver};
@@ -34,6 +36,8 @@ pub enum BuildError {
     Destination(DestinationKey, #[source] deliver::SetupError),
     #[error("cannot answer commands")]
     Admin(#[from] SocketError),
+    #[error("cannot listen on {0}, which [admin] asks for")]
+    AdminListen(SocketAddr, #[source] io::Error),
     #[error("cannot use [mail]")]
     Mail(#[from] MailerError),
     #[error("cannot use [store]")]
@@ -63,8 +67,8 @@ pub struct App {
     verbs: Verbs,
     alert: Alert,
     admin: Admin,
+    listener: Option<Listener>,
     reloader: Reloader,
-    metrics: Metrics,
     questions: mpsc::Receiver<Asked>,
     files: watch::Receiver<BTreeSet<PathBuf>>,
     is_watched: bool,
@@ -77,6 +81,7 @@ struct Ready {
     served: Destinations,
     circles: Vec<Arc<Circle>>,
     keyring: Keyring,
+    tokens: Vec<Secret>,
 }
 
 /// Changes the daemon while it runs.
@@ -89,6 +94,7 @@ pub struct Control {
     outbox: Outbox,
     verbs: Verbs,
     alert: alert::Control,
+    guard: Arc<Guard>,
     clock: Arc<dyn Clock>,
     questions: mpsc::Sender<Asked>,
 }
@@ -115,6 +121,7 @@ impl Control {
             served: destinations(config.destinations.clone(), &self.clock)?,
             circles: config.circles.clone(),
             keyring: Keyring::new(config.keys.clone()),
+            tokens: config.admin.tokens.clone(),
         })
     }
 
@@ -128,6 +135,7 @@ impl Control {
         self.alert.replace(ready.rules);
         self.circles.send_replace(Arc::new(ready.circles));
         self.intake.replace_rules(ready.keyring, configuration);
+        self.guard.replace_tokens(&ready.tokens);
     }
 
     /// Does what an operator asks for, and returns what came of it. It is done to its end even if nobody waits for it.
@@ -177,6 +185,7 @@ impl App {
             since: clock.now(),
             listen: config.receiver.listen,
             configuration: hash.clone(),
+            refused: None,
         });
         let parts = Parts {
             outbox: outbox.clone(),
@@ -187,6 +196,17 @@ impl App {
             clock: Arc::clone(clock),
             questions: ask.clone(),
         };
+        let reloading = Reloading::default();
+        let metrics = Metrics::new(receiver.counts(), outbox.counts(), delivery.counts(), &reloading);
+        let guard = Arc::new(Guard::new(&config.admin.tokens, Arc::clone(clock)));
+        let listener = match config.admin.listen {
+            Some(address) => {
+                let public_url = config.admin.public_url.clone();
+                let bound = Listener::bind(address, public_url, Arc::clone(&guard), metrics, parts.clone());
+                Some(bound.map_err(|error| BuildError::AdminListen(address, error))?)
+            }
+            None => None,
+        };
         let admin = Admin::bind(&config.admin.socket, parts)?;
         let control = Control {
             intake,
@@ -196,13 +216,12 @@ impl App {
             outbox: outbox.clone(),
             verbs: verbs.clone(),
             alert: alert.control(),
+            guard,
             clock: Arc::clone(clock),
             questions: ask,
         };
         let (files_changed, files) = watch::channel(BTreeSet::from([path.clone()]));
         let store = config.store.clone();
-        let reloading = Reloading::default();
-        let metrics = Metrics::new(receiver.counts(), outbox.counts(), delivery.counts(), &reloading);
         let reloader = Reloader::new(
             path,
             config,
@@ -222,8 +241,8 @@ impl App {
             verbs,
             alert,
             admin,
+            listener,
             reloader,
-            metrics,
             questions,
             files,
             is_watched: loaded.watch,
@@ -231,9 +250,9 @@ impl App {
         })
     }
 
-    /// What is counted.
-    pub fn metrics(&self) -> &Metrics {
-        &self.metrics
+    /// Where `[admin] listen` is, if there is one.
+    pub fn admin_address(&self) -> Option<SocketAddr> {
+        self.listener.as_ref().map(Listener::address)
     }
 
     /// To change it while it runs.
@@ -259,6 +278,9 @@ impl App {
         parts.spawn(self.alert.run(until(stopped.clone())));
         parts.spawn(self.receiver.serve(listener, until(stopped.clone())));
         parts.spawn(self.admin.serve(until(stopped.clone())));
+        if let Some(listener) = self.listener {
+            parts.spawn(listener.serve(until(stopped.clone())));
+        }
         parts.spawn(answer(self.reloader, self.questions, until(stopped.clone())));
         if self.is_watched {
             parts.spawn(watch_files(self.files, self.control, until(stopped.clone())));

@@ -1,12 +1,14 @@
-//! Who may ask the running daemon, and change it: the commands, through a Unix socket.
+//! Who may ask the running daemon, and change it: the commands, through a Unix socket; programs, by TCP.
 //!
 //! ```text
-//!   ipn-router reload ── HTTP over ipn-router.sock ─▶ api ── Asked ─▶ app
-//!                                                    ── reads, verbs ─▶ outbox
+//!   ipn-router reload ── HTTP over ipn-router.sock ── socket ──┬─▶ api ── Asked ─▶ app
+//!   programs ─ HTTP, Bearer token ────────────────▶ listener ──┘      ── reads, verbs ─▶ outbox
+//!   Prometheus ─ Bearer token ────────────────────▶ listener ─▶ metrics
+//!   load balancers ───────────────────────────────▶ listener ─▶ /livez, /readyz
 //! ```
 //!
 //! The socket's file mode says who: its owner and its group (root may always). There is no token to look for at night.
-//! What is asked by whom is logged.
+//! By TCP the token says it ([`Guard`]); without one only health is told. What is asked by whom is logged.
 //!
 //! Whoever listens tells the routes who asks ([`Who`]); they do not know through what the request came.
 //!
@@ -14,13 +16,20 @@
 //! and the engine does it; only what concerns the whole daemon is a question to `app`.
 
 mod api;
+mod auth;
+mod listener;
+mod page;
+mod settings;
 mod socket;
 mod verdict;
 
 pub use api::{
     Asked, AskedVerb, DestinationStatus, FoundNotification, HeardLine, INCIDENTS, IncidentLine, NOTIFICATIONS, Paging,
-    Parts, RELOAD, Refusal, Reload, Running, STATUS, ShownIncident, ShownNotification, Status, TAIL, ToldDelivery,
-    VERBS, VerbStanding, VerbStatus, VerbWish, WHERE, WhereQuery, Whereabouts, Who, Why,
+    Parts, RELOAD, Refusal, RefusedReload, Reload, Running, STATUS, ShownIncident, ShownNotification, Status, TAIL,
+    ToldDelivery, VERBS, VerbStanding, VerbStatus, VerbWish, WHERE, WhereQuery, Whereabouts, Who, Why,
 };
+pub use auth::Guard;
+pub use listener::Listener;
+pub use settings::Settings;
 pub use socket::{Admin, SocketError};
 pub use verdict::{Problem, Told, Verdict, VerdictKind};

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use tokio::sync::watch;
 
 use super::Control;
-use crate::admin::{Problem, Reload, Told, Verdict, VerdictKind, Who};
+use crate::admin::{Problem, RefusedReload, Reload, Told, Verdict, VerdictKind, Who};
 use crate::config::{self, Change, Config, Diagnostic, Loaded, Text};
 use crate::domain::Trouble;
 use crate::metrics::Reloading;
@@ -71,8 +71,19 @@ impl Reloader {
             VerdictKind::Applied | VerdictKind::Unchanged => {
                 self.refused = None;
                 self.counts.succeeded(self.control.clock.now());
+                self.control.running.send_modify(|running| running.refused = None);
             }
-            VerdictKind::NeedsConfirmation | VerdictKind::Refused if !wish.dry_run => self.counts.refused(),
+            VerdictKind::NeedsConfirmation | VerdictKind::Refused if !wish.dry_run => {
+                self.counts.refused();
+                let refused = RefusedReload {
+                    at: self.control.clock.now(),
+                    by: who.to_string(),
+                    verdict: verdict.clone(),
+                };
+                self.control
+                    .running
+                    .send_modify(|running| running.refused = Some(refused));
+            }
             VerdictKind::NeedsConfirmation | VerdictKind::Refused | VerdictKind::WouldApply => {}
         }
         let (hash, changes) = (&verdict.running, verdict.changes.len());

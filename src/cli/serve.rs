@@ -71,6 +71,9 @@ pub(super) fn run(file: &Path, options: &Options) -> anyhow::Result<ExitCode> {
         let listening =
             format!("listening on {scheme}://{address}{path} for {shops} shops with {destinations} destinations");
         tracing::info!(%address, path, shops, destinations, "{listening}");
+        if let Some(address) = app.admin_address() {
+            tracing::info!(%address, "the admin listener is at http://{address}");
+        }
         reload_at_hangup(app.control())?;
         tokio::spawn(systemd::feed_watchdog(app.control()));
         systemd::ready(&listening);

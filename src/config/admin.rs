@@ -12,20 +12,7 @@ use super::reader::{Given, Table};
 use super::secrets::{Secrets, plain, secrets};
 use super::source::At;
 use super::values::path;
-use crate::domain::Secret;
-
-/// `[admin]`: where on-call and programs ask.
-#[derive(Clone, Debug, PartialEq)]
-pub struct AdminSettings {
-    /// `None`: no listener; the socket is always there.
-    pub listen: Option<SocketAddr>,
-    /// Any of these opens it.
-    pub tokens: Vec<Secret>,
-    /// For links in e-mails.
-    pub public_url: Option<Url>,
-    /// The Unix socket that commands speak through.
-    pub socket: PathBuf,
-}
+use crate::admin::Settings;
 
 /// `[admin]` as written.
 #[derive(Debug)]
@@ -48,8 +35,8 @@ pub(super) fn read(mut table: Table<'_>, outside: &dyn Outside, problems: &mut P
 }
 
 /// The settings; the socket is beside the store unless it is put elsewhere.
-pub(super) fn settings(table: Option<&AdminTable>, store: &Path) -> AdminSettings {
-    AdminSettings {
+pub(super) fn settings(table: Option<&AdminTable>, store: &Path) -> Settings {
+    Settings {
         listen: table.and_then(|table| table.listen.as_ref()).map(|at| at.value),
         tokens: table.map(|table| plain(&table.token)).unwrap_or_default(),
         public_url: table.and_then(|table| table.public_url.clone()),

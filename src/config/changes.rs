@@ -343,7 +343,14 @@ fn rest(old: &Config, new: &Config, found: &mut Vec<Change>) {
     if old.store != new.store {
         found.push(Change::Restart("[store]"));
     }
-    if old.admin != new.admin {
+    if old.admin.tokens != new.admin.tokens {
+        found.push(Change::Part("[admin] token"));
+    }
+    let rest = |config: &Config| {
+        let admin = config.admin.clone();
+        (admin.listen, admin.public_url, admin.socket)
+    };
+    if rest(old) != rest(new) {
         found.push(Change::Restart("[admin]"));
     }
 }

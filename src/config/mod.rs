@@ -62,7 +62,6 @@ use crate::domain::Circle;
 use crate::verify::ShopKeys;
 use crate::{alert, deliver, outbox, receive};
 
-pub use admin::AdminSettings;
 pub use changes::{Change, changes};
 pub use codes::Code;
 pub use diagnostics::{Diagnostic, Severity};
@@ -84,7 +83,7 @@ pub const DEFAULT_FILE: &str = "/etc/ipn-router/ipn-router.toml";
 pub struct Config {
     pub receiver: receive::Settings,
     pub store: outbox::Settings,
-    pub admin: AdminSettings,
+    pub admin: crate::admin::Settings,
     pub circles: Vec<Arc<Circle>>,
     /// For every shop and mode that has a key.
     pub keys: Vec<ShopKeys>,

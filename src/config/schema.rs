@@ -192,10 +192,13 @@ fn admin() -> Value {
                 "listen",
                 listen("Address and port of the status page, metrics and API. Default: none."),
             ),
-            ("token", secrets("Opens the status page and the API.")),
+            (
+                "token",
+                secrets("Opens the status page, the metrics and the API; without one they are closed."),
+            ),
             (
                 "public_url",
-                url("How people reach the status page; for links in e-mails."),
+                url("How people reach the status page, behind a proxy; for links in e-mails."),
             ),
             (
                 "socket",

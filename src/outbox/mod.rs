@@ -35,6 +35,7 @@
 
 mod aside;
 mod cache;
+mod configurations;
 mod inbox;
 mod look;
 mod reads;
@@ -59,6 +60,7 @@ use aside::{Certificates, Losses};
 use cache::Cache;
 use room::Room;
 
+pub use configurations::{KeptConfiguration, KeptText};
 pub use inbox::{Inbox, News};
 pub use look::{StoreLook, StoreState, look};
 pub use reads::{
@@ -145,6 +147,18 @@ impl Outbox {
     pub fn close(&self) {
         self.shared.store.close();
         self.stop_verbs();
+    }
+
+    /// Finds out whether something could be stored now; stores nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`OutboxError`]: what a notification would be refused for.
+    pub async fn try_writing(&self) -> Result<(), OutboxError> {
+        if self.shared.store.queue.disk_is_full() {
+            return Err(OutboxError::Full);
+        }
+        self.shared.store.write(|_| Ok(())).await
     }
 
     /// Counts what is written.

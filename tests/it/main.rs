@@ -9,6 +9,7 @@ mod demo;
 mod explain;
 mod fanout;
 mod init;
+mod listener;
 mod outbox;
 mod outside;
 mod proxies;

@@ -26,7 +26,7 @@ use crate::outbox::Outbox;
 
 pub use list::{NOTIFICATIONS, Paging};
 pub use refusal::Refusal;
-pub use reload::{Asked, RELOAD, Reload};
+pub use reload::{Asked, RELOAD, RefusedReload, Reload};
 pub use show::{INCIDENTS, IncidentLine, ShownIncident, ShownNotification, ToldDelivery};
 pub use status::{DestinationStatus, HeardLine, STATUS, Status};
 pub use tail::TAIL;
@@ -59,6 +59,8 @@ pub struct Running {
     pub listen: SocketAddr,
     /// The hash of the configuration's texts.
     pub configuration: String,
+    /// Why the files are not what runs, if that was asked for last.
+    pub refused: Option<RefusedReload>,
 }
 
 /// Every route. Whoever mounts it puts a [`Who`] into the extensions of each request.

@@ -4,11 +4,12 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
 use super::{Parts, Who};
-use crate::admin::Verdict;
+use crate::admin::{Verdict, VerdictKind};
 
 /// Where a reload is asked for.
 pub const RELOAD: &str = "/v1/reload";
@@ -25,6 +26,22 @@ pub struct Reload {
     /// Say it of this file, beside the configuration's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instead: Option<PathBuf>,
+}
+
+/// A reload that changed nothing, although something was to change.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct RefusedReload {
+    pub at: Timestamp,
+    /// Who has asked for it.
+    pub by: String,
+    pub verdict: Verdict,
+}
+
+impl RefusedReload {
+    /// Whether it only wants a yes.
+    pub fn wants_confirmation(&self) -> bool {
+        self.verdict.verdict == VerdictKind::NeedsConfirmation
+    }
 }
 
 /// A question to the daemon.

@@ -104,26 +104,6 @@ pub(in crate::outbox) fn last_told(connection: &Connection, thread: &str) -> rus
 }
 
 impl Ledger {
-    /// Keeps a configuration, unless it is the newest already.
-    pub(crate) fn configured(&mut self, hash: &str, texts: &str, by: &str, now: Timestamp) -> rusqlite::Result<i64> {
-        let newest: Option<(i64, String)> = self
-            .connection
-            .query_row(
-                "SELECT id, hash FROM configurations ORDER BY id DESC LIMIT 1",
-                [],
-                |row| Ok((row.get(0)?, row.get(1)?)),
-            )
-            .optional()?;
-        if let Some((id, _)) = newest.filter(|(_, of_newest)| of_newest == hash) {
-            return Ok(id);
-        }
-        self.connection.execute(
-            "INSERT INTO configurations(at, applied_by, hash, texts) VALUES (?, ?, ?, ?)",
-            (now.as_millisecond(), by, hash, texts),
-        )?;
-        Ok(self.connection.last_insert_rowid())
-    }
-
     pub(crate) fn report(&self, trouble: &Trouble, now: Timestamp) -> rusqlite::Result<()> {
         let facts = serde_json::to_string(trouble).map_err(read::unwritable)?;
         self.connection.execute(

@@ -4,6 +4,7 @@
 
 mod accept;
 mod checkpoint;
+mod configurations;
 mod heard;
 mod mail;
 mod open;
@@ -26,6 +27,7 @@ use rusqlite::{Connection, ErrorCode};
 use tokio::sync::{Notify, oneshot, watch};
 
 pub(super) use accept::Accept;
+pub(super) use configurations::configuration_of_now;
 pub(super) use heard::last_heard;
 pub(super) use mail::{
     due_emails, last_told, next_email, troubles_since, unseen_incidents, unseen_troubles, waiting_emails,

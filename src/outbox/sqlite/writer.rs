@@ -141,7 +141,8 @@ impl Queue {
         Some(disk.f_bavail.saturating_mul(disk.f_frsize))
     }
 
-    fn disk_is_full(&self) -> bool {
+    /// Whether nothing new is accepted for lack of space.
+    pub(crate) fn disk_is_full(&self) -> bool {
         // If it is not known to be full, the commit will tell.
         self.free_bytes().is_some_and(|free| free < RESERVE)
     }
