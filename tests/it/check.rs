@@ -292,3 +292,52 @@ async fn errors_of_the_file_come_first() {
     assert_eq!(code, 78);
     assert!(!text.contains("nothing was sent"), "{text}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_switched_off_is_not_tried_and_is_named() {
+    let authority = Authority::new("ACME");
+    let (paris, lyon) = (FakeShop::open(), TlsServer::open(&authority, 54).await);
+    let off = format!("[shops.{LYON}]");
+    let toml =
+        company(&paris.url("/ipn"), [&lyon.url(), &lyon.url()]).replace(&off, &format!("{off}\nenabled = false"));
+    let (code, text) = check(&home(&authority, &toml), &[]).await;
+    assert_eq!(code, 0, "{text}");
+    assert!(
+        text.contains("off   23456789 test event_url") && text.contains("not tried: [shops.23456789] has"),
+        "{text}"
+    );
+    assert!(
+        text.contains("3 things looked at, 1 switched off, 0 failures"),
+        "{text}"
+    );
+    assert_eq!(lyon.handshakes.load(Ordering::SeqCst), 1, "Nice's, at the same place");
+}
+
+/// `ipn-router explain … | head -1`: head has seen enough, and that is no failure worth a word.
+#[tokio::test]
+async fn who_stops_reading_ends_a_command_without_a_word() {
+    let home = home(
+        &Authority::new("ACME"),
+        &company("http://127.0.0.1:1/", ["https://127.0.0.1:1/", "https://127.0.0.1:1/"]),
+    );
+    for words in [
+        &["check"][..],
+        &["check", "--format", "json"],
+        &["explain", "--kind", "token.created", "--shop", PARIS, "--mode", "test"],
+        &["schema"],
+        &["--help"],
+    ] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ipn-router"));
+        command.args(words).arg("--config").arg(home.path("ipn-router.toml"));
+        let output = command.stdout(writer).output().await.unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(said, "", "{words:?}");
+        assert!(
+            matches!(output.status.code(), Some(0 | 141)),
+            "{words:?}: {}",
+            output.status
+        );
+    }
+}

@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use crate::alert::{MailSettings, Mailer};
 use crate::config::Config;
 use crate::deliver::{self, ProbeError, probe};
-use crate::domain::{Cause, Format, Rendition, valid_until};
+use crate::domain::{Cause, Circle, Format, Rendition, valid_until};
 use crate::outbox::{self, StoreState, look};
 
 /// Connections at once.
@@ -41,6 +41,8 @@ pub(super) struct Finding {
 /// What it comes to.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(super) enum Verdict {
+    /// Not tried: it is switched off.
+    Off,
     Good,
     Warning,
     Fails,
@@ -116,6 +118,37 @@ pub(super) async fn look_at(config: &Config, now: Timestamp) -> Vec<Finding> {
             .map(|tls| own_certificate(&tls.certificate, now)),
     );
     found.push(store(&config.store));
+    found.extend(switched_off(&config.circles));
+    found
+}
+
+/// Nothing is delivered to these, so nothing is tried; but whoever looks for them is to see why they are not there.
+fn switched_off(circles: &[Arc<Circle>]) -> Vec<Finding> {
+    let mut found = Vec::new();
+    for circle in circles {
+        let company = &circle.legal_entity;
+        for member in &circle.members {
+            let why = match (company.enabled, member.enabled) {
+                (true, true) => continue,
+                (false, _) => format!("not tried: [legal_entities.{}] has `enabled = false`", company.id),
+                (true, false) => format!("not tried: [shops.{}] has `enabled = false`", member.shop),
+            };
+            for (name, url) in [
+                ("form_url", &member.form_url),
+                ("rest_url", &member.rest_url),
+                ("event_url", &member.event_url),
+            ] {
+                if let Some(url) = url {
+                    let what = format!("{} {} {name}", member.shop, circle.mode.word().to_lowercase());
+                    let finding = Finding::good(what, url.host_str().unwrap_or_default());
+                    found.push(Finding {
+                        verdict: Verdict::Off,
+                        ..finding.note(why.clone())
+                    });
+                }
+            }
+        }
+    }
     found
 }
 

@@ -29,6 +29,7 @@ pub(super) fn print(found: &[Finding], now: Timestamp, out: &mut impl Write) -> 
         let (style, word) = match finding.verdict {
             Verdict::Fails => (BAD, "FAILS"),
             Verdict::Good => (GOOD, "ok"),
+            Verdict::Off => (FAINT, "off"),
             Verdict::Warning => (WARNING, "warn"),
         };
         let row = format!(
@@ -57,9 +58,13 @@ fn end(until: Timestamp, now: Timestamp) -> String {
 
 fn summary(found: &[Finding]) -> String {
     let count = |verdict| found.iter().filter(|finding| finding.verdict == verdict).count();
+    let off = match count(Verdict::Off) {
+        0 => String::new(),
+        off => format!(", {off} switched off"),
+    };
     format!(
-        "{}, {}, {}; nothing was sent",
-        counted(found.len(), "thing looked at", "things looked at"),
+        "{}{off}, {}, {}; nothing was sent",
+        counted(found.len() - count(Verdict::Off), "thing looked at", "things looked at"),
         counted(count(Verdict::Fails), "failure", "failures"),
         counted(count(Verdict::Warning), "warning", "warnings")
     )
@@ -77,6 +82,7 @@ pub(super) fn to_json(found: &[Finding], now: Timestamp) -> Vec<Value> {
             "verdict": match finding.verdict {
                 Verdict::Fails => "fails",
                 Verdict::Good => "ok",
+                Verdict::Off => "off",
                 Verdict::Warning => "warning",
             },
             "notes": finding.notes,
@@ -117,6 +123,14 @@ mod tests {
                 Verdict::Fails,
                 &["no address"],
             ),
+            finding(
+                "34567890 test form_url",
+                "nice.example",
+                "",
+                None,
+                Verdict::Off,
+                &["not tried"],
+            ),
         ];
         let mut out = anstream::StripStream::new(Vec::new());
         print(&found, now, &mut out).unwrap();
@@ -124,7 +138,9 @@ mod tests {
 ok    12345678 test form_url   192.0.2.7:443  1.3  2027-01-15, 54 days
 FAILS 23456789 test event_url  lyon.example
       no address
-2 things looked at, 1 failure, 0 warnings; nothing was sent
+off   34567890 test form_url   nice.example
+      not tried
+2 things looked at, 1 switched off, 1 failure, 0 warnings; nothing was sent
 ";
         assert_eq!(String::from_utf8(out.into_inner()).unwrap(), expected);
     }
