@@ -275,6 +275,7 @@ impl App {
         let mut parts = JoinSet::new();
         parts.spawn(self.delivery.run(stopped.clone()));
         parts.spawn(self.verbs.run(until(stopped.clone())));
+        let alert = self.alert.control();
         parts.spawn(self.alert.run(until(stopped.clone())));
         parts.spawn(self.receiver.serve(listener, until(stopped.clone())));
         parts.spawn(self.admin.serve(until(stopped.clone())));
@@ -285,6 +286,7 @@ impl App {
         if self.is_watched {
             parts.spawn(watch_files(self.files, self.control, until(stopped.clone())));
         }
+        let (stamp, now) = (self.store.path.with_extension("failure-told"), Arc::clone(&self.clock));
         let (outbox, store, clock) = (self.outbox.clone(), self.store, self.clock);
         parts.spawn(async move { outbox.clean(store, clock, until(stopped)).await });
         let ended = tokio::select! {
@@ -302,6 +304,9 @@ impl App {
                 "grace period over, stopping with work in hand"
             );
             parts.shutdown().await;
+        }
+        if let Err(RunError::Store(why)) = &ended {
+            alert.tell_store_failed(why, &stamp, now.now()).await;
         }
         let outbox = self.outbox;
         if tokio::task::spawn_blocking(move || outbox.close()).await.is_err() {

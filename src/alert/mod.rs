@@ -27,6 +27,7 @@
 //!
 //! Who fails alike is not told together; an incident that comes back soon after its end is another one.
 
+mod direct;
 mod language;
 mod mailer;
 mod post;
@@ -45,6 +46,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::sync::watch;
 
+pub use direct::{Trial, send_trials};
 pub use language::Language;
 pub use mailer::{MailSession, Mailer, MailerError, SendError};
 pub use post::MailState;

@@ -24,6 +24,14 @@ pub struct Settings {
     pub config_file: Option<PathBuf>,
 }
 
+/// Somebody who is told of something.
+pub(super) struct Told {
+    pub(super) mailbox: Mailbox,
+    /// In words, in its language.
+    pub(super) told_of: Vec<String>,
+    pub(super) voice: Voice,
+}
+
 impl Settings {
     /// How e-mails about a company are written.
     pub(super) fn voice(&self, legal_entity: &LegalEntityId) -> Voice {
@@ -70,9 +78,68 @@ impl Settings {
         )
     }
 
+    /// Each address once, with what it is told of, in the order of the companies.
+    pub(super) fn everybody(&self) -> Vec<Told> {
+        let mut all: Vec<Told> = Vec::new();
+        let operators = self.operators_voice();
+        let own = operators.language.say(
+            "The router's own trouble (operators)",
+            "Les problèmes du routeur (operators)",
+        );
+        for mailbox in self.operators() {
+            add(&mut all, mailbox, &operators, own.to_owned());
+        }
+        let mut companies: Vec<_> = self.recipients.iter().collect();
+        companies.sort_by_key(|(id, _)| *id);
+        for (id, company) in companies {
+            let voice = self.voice(id);
+            let name = &company.name;
+            let of = |what: &str| {
+                voice
+                    .language
+                    .say(format!("Failures at {what}"), format!("Les échecs chez {what}"))
+            };
+            for mailbox in &company.company {
+                add(&mut all, mailbox, &voice, of(name));
+            }
+            let mut shops: Vec<_> = company.shops.iter().collect();
+            shops.sort_by_key(|(shop, _)| **shop);
+            for (shop, mailboxes) in shops {
+                for mailbox in mailboxes {
+                    add(&mut all, mailbox, &voice, of(&format!("{name}, {shop}")));
+                }
+            }
+        }
+        all
+    }
+
+    /// One who is told of nothing.
+    pub(super) fn stranger(&self, mailbox: Mailbox) -> Told {
+        Told {
+            mailbox,
+            told_of: Vec::new(),
+            voice: self.operators_voice(),
+        }
+    }
+
     /// Who is told of the daemon's own trouble.
     pub(super) fn operators(&self) -> Vec<&Mailbox> {
         each_once(&self.operators)
+    }
+}
+
+fn add(all: &mut Vec<Told>, mailbox: &Mailbox, voice: &Voice, told_of: String) {
+    match all.iter_mut().find(|known| known.mailbox.email == mailbox.email) {
+        Some(known) => {
+            if !known.told_of.contains(&told_of) {
+                known.told_of.push(told_of);
+            }
+        }
+        None => all.push(Told {
+            mailbox: mailbox.clone(),
+            told_of: vec![told_of],
+            voice: voice.clone(),
+        }),
     }
 }
 

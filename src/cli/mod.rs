@@ -7,6 +7,7 @@ mod edit;
 mod explain;
 mod init;
 mod list;
+mod mail_test;
 mod page;
 mod reload;
 mod schema;
@@ -56,6 +57,7 @@ enum Command {
     Explain(explain::Options),
     Init(init::Options),
     List(list::Options),
+    MailTest(mail_test::Options),
     Pause(verbs::PauseOptions),
     Release(verbs::ReleaseOptions),
     Reload(reload::ReloadOptions),
@@ -87,6 +89,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Explain(options) => explain::run(&arguments.config, &options),
         Command::Init(options) => init::run(&arguments.config, &options),
         Command::List(options) => list::run(&arguments.config, &options),
+        Command::MailTest(options) => mail_test::run(&arguments.config, &options),
         Command::Pause(options) => verbs::pause(&arguments.config, &options),
         Command::Release(options) => verbs::release(&arguments.config, &options),
         Command::Reload(options) => reload::run(&arguments.config, &options),

@@ -62,6 +62,7 @@ use crate::domain::Circle;
 use crate::verify::ShopKeys;
 use crate::{alert, deliver, outbox, receive};
 
+pub use addresses::mail_address;
 pub use changes::{Change, changes};
 pub use codes::Code;
 pub use diagnostics::{Diagnostic, Severity};

@@ -17,6 +17,7 @@ mod group;
 mod incident;
 mod layout;
 mod lists;
+mod trial;
 mod trouble;
 #[cfg_attr(not(test), expect(dead_code, reason = "the engine does not tell of these yet"))]
 mod verdict;
@@ -32,6 +33,7 @@ pub(super) use digest::{Held, digest_email};
 #[cfg_attr(not(test), expect(unused_imports, reason = "the engine does not tell of these yet"))]
 pub(super) use group::{Alike, Group, group_email};
 pub(super) use incident::{Situation, incident_email};
+pub(super) use trial::trial_email;
 pub(super) use trouble::trouble_email;
 #[cfg_attr(not(test), expect(unused_imports, reason = "the engine does not tell of these yet"))]
 pub(super) use verdict::{KoOfTheDay, verdict_email};
