@@ -14,7 +14,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
-use crate::admin::{Admin, Asked, Guard, Listener, Parts, Reload, Running, SocketError, Verdict, Who};
+use crate::admin::{Admin, Asked, Guard, Inside, Listener, Parts, Reload, Running, SocketError, Verdict, Who};
 use crate::alert::{self, Alert, MailerError};
 use crate::config::{Config, Loaded, Text};
 use crate::deliver::{self, Circles, Delivery, Destinations, Verbs};
@@ -201,8 +201,14 @@ impl App {
         let guard = Arc::new(Guard::new(&config.admin.tokens, Arc::clone(clock)));
         let listener = match config.admin.listen {
             Some(address) => {
-                let public_url = config.admin.public_url.clone();
-                let bound = Listener::bind(address, public_url, Arc::clone(&guard), metrics, parts.clone());
+                let inside = Inside {
+                    parts: parts.clone(),
+                    guard: Arc::clone(&guard),
+                    metrics,
+                    public_url: config.admin.public_url.clone(),
+                    own_certificate: config.receiver.tls.as_ref().map(|tls| tls.certificate.clone()),
+                };
+                let bound = Listener::bind(address, inside);
                 Some(bound.map_err(|error| BuildError::AdminListen(address, error))?)
             }
             None => None,

@@ -1,8 +1,10 @@
 //! Every metric: its name, its labels and its help text, once.
 //!
 //! Whoever counts owns the handles ([`Receiving`], [`Storing`], …), which are prepared so that counting is an addition;
-//! `app` registers them all in [`Metrics`]. Labels are closed sets, words of the code and names of the configuration,
-//! never an id from a notification.
+//! `app` registers them all in [`Metrics`]. What cannot be counted is read when somebody asks ([`Reading`]). Labels are
+//! closed sets, words of the code and names of the configuration, never an id from a notification.
+
+mod reading;
 
 use std::time::Duration;
 
@@ -17,6 +19,8 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::domain::{DestinationKey, Outcome};
+
+pub use reading::{DestinationReading, DestinationState, Reading};
 
 /// What [`Metrics::text`] is written in.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -168,10 +172,12 @@ impl Metrics {
         Self { registry }
     }
 
-    /// All of it, as [`CONTENT_TYPE`].
-    pub fn text(&self) -> String {
+    /// What was counted and what was read, as [`CONTENT_TYPE`].
+    pub fn text(&self, reading: &Reading) -> String {
         let mut text = String::new();
-        let written = encode_registry(&mut text, &self.registry).and_then(|()| encode_eof(&mut text));
+        let written = encode_registry(&mut text, &self.registry)
+            .and_then(|()| encode_registry(&mut text, &reading.registry()))
+            .and_then(|()| encode_eof(&mut text));
         written.expect("a String takes everything");
         text
     }
@@ -324,7 +330,7 @@ mod tests {
         let (delivering, reloading) = (Delivering::default(), Reloading::default());
         let metrics = Metrics::new(&receiving, &storing, &delivering, &reloading);
         count(&receiving, &storing, &delivering, &reloading);
-        metrics.text()
+        metrics.text(&Reading::default())
     }
 
     #[track_caller]

@@ -1,6 +1,7 @@
 use std::convert::Infallible;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,8 +26,8 @@ use url::Url;
 
 use super::api::{self, Parts, Who};
 use super::auth::Guard;
-use super::page;
-use crate::metrics::{CONTENT_TYPE as OPEN_METRICS, Metrics};
+use super::{gauges, page};
+use crate::metrics::{CONTENT_TYPE as OPEN_METRICS, Metrics, Reading};
 
 /// Connections at once; the next ones wait to be accepted.
 const CONNECTIONS: usize = 64;
@@ -55,12 +56,14 @@ pub struct Listener {
 
 /// What the routes of this listener look at.
 #[derive(Debug)]
-pub(super) struct Inside {
-    pub(super) parts: Parts,
-    pub(super) guard: Arc<Guard>,
-    pub(super) metrics: Metrics,
+pub struct Inside {
+    pub parts: Parts,
+    pub guard: Arc<Guard>,
+    pub metrics: Metrics,
     /// Where people find the page, if that is not where we listen.
-    pub(super) public_url: Option<Url>,
+    pub public_url: Option<Url>,
+    /// The file of the receiver's own certificate, if it has one.
+    pub own_certificate: Option<PathBuf>,
 }
 
 /// Who has connected.
@@ -73,24 +76,13 @@ impl Listener {
     /// # Errors
     ///
     /// The address is taken, or not ours.
-    pub fn bind(
-        address: SocketAddr,
-        public_url: Option<Url>,
-        guard: Arc<Guard>,
-        metrics: Metrics,
-        parts: Parts,
-    ) -> io::Result<Self> {
+    pub fn bind(address: SocketAddr, inside: Inside) -> io::Result<Self> {
         let listener = std::net::TcpListener::bind(address)?;
         listener.set_nonblocking(true)?;
         Ok(Self {
             address: listener.local_addr()?,
             listener,
-            inside: Arc::new(Inside {
-                parts,
-                guard,
-                metrics,
-                public_url,
-            }),
+            inside: Arc::new(inside),
         })
     }
 
@@ -258,8 +250,16 @@ async fn readiness(State(inside): State<Arc<Inside>>) -> (StatusCode, String) {
     }
 }
 
+/// What was counted is told even if the store cannot be asked how things stand.
 async fn metrics(State(inside): State<Arc<Inside>>) -> impl IntoResponse {
-    ([(CONTENT_TYPE, OPEN_METRICS)], inside.metrics.text())
+    let reading = match gauges::read(&inside).await {
+        Ok(reading) => reading,
+        Err(error) => {
+            tracing::error!(%error, "cannot read the store for /metrics: {error}");
+            Reading::default()
+        }
+    };
+    ([(CONTENT_TYPE, OPEN_METRICS)], inside.metrics.text(&reading))
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@
 
 mod api;
 mod auth;
+mod gauges;
 mod listener;
 mod page;
 mod settings;
@@ -29,7 +30,7 @@ pub use api::{
     ToldDelivery, VERBS, VerbStanding, VerbStatus, VerbWish, WHERE, WhereQuery, Whereabouts, Who, Why,
 };
 pub use auth::Guard;
-pub use listener::Listener;
+pub use listener::{Inside, Listener};
 pub use settings::Settings;
 pub use socket::{Admin, SocketError};
 pub use verdict::{Problem, Told, Verdict, VerdictKind};

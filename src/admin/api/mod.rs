@@ -28,6 +28,7 @@ pub use list::{NOTIFICATIONS, Paging};
 pub use refusal::Refusal;
 pub use reload::{Asked, RELOAD, RefusedReload, Reload};
 pub use show::{INCIDENTS, IncidentLine, ShownIncident, ShownNotification, ToldDelivery};
+pub(in crate::admin) use status::look;
 pub use status::{DestinationStatus, HeardLine, STATUS, Status};
 pub use tail::TAIL;
 pub use verbs::{AskedVerb, VERBS, VerbStanding, VerbStatus, VerbWish};

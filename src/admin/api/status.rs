@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::show::IncidentLine;
 use super::{Parts, Refusal};
 use crate::domain::{LegalEntityId, Mode};
-use crate::outbox::{DestinationLine, DestinationLoad, Space, Totals, space};
+use crate::outbox::{DestinationLine, DestinationLoad, OutboxError, Space, Totals, space};
 
 /// How everything stands.
 pub const STATUS: &str = "/v1/status";
@@ -54,6 +54,11 @@ pub struct HeardLine {
 }
 
 pub(super) async fn status(State(parts): State<Arc<Parts>>) -> Result<Json<Status>, Refusal> {
+    Ok(Json(look(&parts).await?))
+}
+
+/// Looks at everything.
+pub(in crate::admin) async fn look(parts: &Parts) -> Result<Status, OutboxError> {
     let outbox = &parts.outbox;
     let mut destinations = Vec::new();
     // One question each: others are answered in between.
@@ -65,7 +70,7 @@ pub(super) async fn status(State(parts): State<Arc<Parts>>) -> Result<Json<Statu
     let incidents = outbox.open_incidents().await?.iter().map(IncidentLine::from).collect();
     let heard = outbox.last_heard().await?.into_iter();
     let running = parts.running.borrow().clone();
-    Ok(Json(Status {
+    Ok(Status {
         version: env!("CARGO_PKG_VERSION").into(),
         now: parts.clock.now(),
         since: running.since,
@@ -78,7 +83,7 @@ pub(super) async fn status(State(parts): State<Arc<Parts>>) -> Result<Json<Statu
         heard: heard
             .map(|(legal_entity, mode, at)| HeardLine { legal_entity, mode, at })
             .collect(),
-    }))
+    })
 }
 
 impl Parts {
