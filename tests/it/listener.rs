@@ -338,6 +338,34 @@ async fn page_shows_what_runs_and_no_secret() {
 }
 
 #[tokio::test]
+async fn shop_in_trouble_is_on_the_page_and_in_the_metrics() {
+    let mut admin = Admin::start().await;
+    let cookie = admin.logs_in().await;
+    let quiet = admin.gets("/", &[&cookie]).await;
+    quiet.assert_shows("Everything is delivered");
+    admin.acme.lyon.down().await;
+    let form = Form::token_created(PARIS, "token-1").signed();
+    admin.daemon.gateway().sends(&form).await;
+    eventually("it has failed", async || {
+        let page = admin.gets("/", &[&cookie]).await;
+        let trouble = page.body.contains("in trouble") && page.body.contains("failing</span>");
+        trouble.then_some(())
+    })
+    .await;
+    let text = admin.gets_with_token("/metrics").await.body;
+    let lyon = "legal_entity=\"acme\",shop=\"23456789\",mode=\"TEST\",rendition=\"event\"";
+    for line in [
+        format!("ipn_router_destination_waiting{{{lyon}}} 1"),
+        format!("ipn_router_destination_state{{{lyon},state=\"up\"}} 1"),
+        format!("ipn_router_attempts_total{{{lyon},outcome=\"unavailable\"}} 1"),
+    ] {
+        assert!(text.lines().any(|one| one == line), "{line}\n{text}");
+    }
+    let silence = "ipn_router_gateway_silence_seconds{legal_entity=\"acme\",mode=\"TEST\"} ";
+    assert!(text.lines().any(|one| one.starts_with(silence)), "{text}");
+}
+
+#[tokio::test]
 async fn too_much_at_once_is_refused() {
     let admin = Admin::start().await;
     let form = format!("token={}", "x".repeat(100_000));

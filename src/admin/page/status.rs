@@ -1,25 +1,73 @@
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use askama::Template;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
+use jiff::Timestamp;
 
 use super::configuration::{Refused, refused};
 use super::visitor::Visitor;
 use super::when::When;
 use super::{Frame, Unavailable, show};
+use crate::admin::api::{self, DestinationStatus, Parts, Status};
 use crate::admin::listener::Inside;
-use crate::domain::Mode;
+use crate::domain::{LegalEntityId, Mode, Rendition, ShopId};
 
 #[derive(Template)]
 #[template(path = "status.html", config = ".askama.toml")]
 struct StatusPage {
     frame: Frame,
-    since: When,
-    configuration: String,
+    headline: Headline,
     refused: Option<Refused>,
+    companies: Vec<Company>,
     heard: Vec<Heard>,
+    since: When,
+    status: Status,
+}
+
+/// The whole in a sentence.
+#[derive(Debug, Eq, PartialEq)]
+struct Headline {
+    tone: Tone,
+    text: String,
+}
+
+/// How something is to be taken; the word is a class of the style.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Tone {
+    Bad,
+    Good,
+    None,
+    Warn,
+}
+
+struct Company {
+    name: String,
+    destinations: Vec<Destination>,
+}
+
+/// One row.
+struct Destination {
+    shop_name: String,
+    shop: ShopId,
+    mode: Mode,
+    gets: &'static str,
+    state: &'static str,
+    tone: Tone,
+    /// Since when it is in this state, unless it is up.
+    since: Option<When>,
+    waiting: u32,
+    oldest: Option<When>,
+    last: Option<LastAnswer>,
+}
+
+/// What the last attempt came to.
+struct LastAnswer {
+    at: When,
+    tone: Tone,
+    text: String,
 }
 
 /// When the gateway last called for a company.
@@ -30,37 +78,155 @@ struct Heard {
     at: Option<When>,
 }
 
+impl Tone {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Bad => "bad",
+            Self::Good => "good",
+            Self::None => "none",
+            Self::Warn => "warn",
+        }
+    }
+}
+
 /// How everything stands.
 pub(super) async fn status(State(inside): State<Arc<Inside>>, visitor: Visitor) -> Result<Response, Unavailable> {
-    let running = inside.parts.running.borrow().clone();
+    let status = api::look(&inside.parts).await?;
     let page = StatusPage {
         frame: visitor.frame("status"),
-        since: When::new(running.since, inside.parts.clock.now()),
-        configuration: running.configuration,
+        headline: Headline::of(&status),
         refused: refused(&inside),
-        heard: heard(&inside).await?,
+        companies: companies(&inside.parts, &status),
+        heard: heard(&inside.parts, &status),
+        since: When::new(status.since, status.now),
+        status,
     };
     Ok(show(StatusCode::OK, &page))
 }
 
+impl Headline {
+    /// The worst first.
+    fn of(status: &Status) -> Self {
+        let count = |is: fn(&DestinationStatus) -> bool| status.destinations.iter().filter(|one| is(one)).count();
+        let down = count(|one| one.line.down_since.is_some() && one.line.parked_since.is_none());
+        let troubled = status.incidents.len();
+        let waiting: u32 = status.destinations.iter().map(|one| one.load.waiting).sum();
+        let (tone, text) = if down > 0 {
+            (
+                Tone::Bad,
+                format!("{} down", counted(down, "destination is", "destinations are")),
+            )
+        } else if troubled > 0 {
+            let text = counted(troubled, "destination is", "destinations are");
+            (Tone::Warn, format!("{text} in trouble"))
+        } else if status.totals.quarantined > 0 {
+            let text = counted(status.totals.quarantined, "notification waits", "notifications wait");
+            (Tone::Warn, format!("{text} to be released"))
+        } else if waiting > 0 {
+            let text = counted(waiting, "delivery is", "deliveries are");
+            (Tone::None, format!("{text} on the way or on hold"))
+        } else {
+            (Tone::Good, "Everything is delivered".to_owned())
+        };
+        Self { tone, text }
+    }
+}
+
+/// By company, in the order of their keys; what is in no configuration any more only if something waits for it.
+fn companies(parts: &Parts, status: &Status) -> Vec<Company> {
+    let mut rows = BTreeMap::<&LegalEntityId, Vec<&DestinationStatus>>::new();
+    for one in &status.destinations {
+        if one.line.parked_since.is_none() || one.load.waiting > 0 {
+            rows.entry(&one.line.key.legal_entity).or_default().push(one);
+        }
+    }
+    let circles = Arc::clone(&parts.circles.borrow());
+    let name = |id: &LegalEntityId| {
+        let found = circles.iter().find(|circle| circle.legal_entity.id == *id);
+        found.map_or_else(|| id.to_string(), |circle| circle.legal_entity.name.clone())
+    };
+    let company = |(id, mut rows): (_, Vec<&DestinationStatus>)| {
+        rows.sort_by_key(|one| &one.line.key);
+        Company {
+            name: name(id),
+            destinations: rows.into_iter().map(|one| Destination::of(one, status.now)).collect(),
+        }
+    };
+    rows.into_iter().map(company).collect()
+}
+
+impl Destination {
+    fn of(status: &DestinationStatus, now: Timestamp) -> Self {
+        let (line, load) = (&status.line, &status.load);
+        let (state, tone, since) = match (line.parked_since, line.paused_since, line.down_since) {
+            (Some(since), ..) => ("not configured", Tone::Warn, Some(since)),
+            (None, Some(since), _) => ("paused", Tone::Warn, Some(since)),
+            (None, None, Some(since)) => ("down", Tone::Bad, Some(since)),
+            (None, None, None) if load.incident.is_some() => ("failing", Tone::Warn, None),
+            (None, None, None) => ("up", Tone::Good, None),
+        };
+        let when = |at| When::new(at, now);
+        Self {
+            shop_name: status.shop_name.clone().unwrap_or_default(),
+            shop: line.key.shop,
+            mode: line.key.mode,
+            gets: gets(line.key.rendition),
+            state,
+            tone,
+            since: since.map(when),
+            waiting: load.waiting,
+            oldest: load.oldest.map(when),
+            last: load.last_attempt.as_ref().map(|attempt| LastAnswer {
+                at: when(attempt.at),
+                tone: if attempt.cause.is_none() { Tone::Good } else { Tone::Bad },
+                text: match (attempt.status, &attempt.cause) {
+                    (Some(status), _) => status.to_string(),
+                    (None, Some(cause)) => cause.clone(),
+                    (None, None) => "delivered".to_owned(),
+                },
+            }),
+        }
+    }
+}
+
+/// What is sent there, in words.
+fn gets(rendition: Rendition) -> &'static str {
+    use crate::domain::Format::{Form, Rest};
+    match rendition {
+        Rendition::AsReceived(Form) => "its own, by form",
+        Rendition::AsReceived(Rest) => "its own, by REST",
+        Rendition::Event => "events",
+        Rendition::ReSigned(Form) => "others', re-signed form",
+        Rendition::ReSigned(Rest) => "others', re-signed REST",
+    }
+}
+
 /// For each company in each mode in which the gateway can call.
-async fn heard(inside: &Inside) -> Result<Vec<Heard>, Unavailable> {
-    let last = inside.parts.outbox.last_heard().await?;
-    let now = inside.parts.clock.now();
-    let circles = Arc::clone(&inside.parts.circles.borrow());
+fn heard(parts: &Parts, status: &Status) -> Vec<Heard> {
+    let circles = Arc::clone(&parts.circles.borrow());
     let called = circles.iter().filter(|circle| {
         let mut members = circle.members.iter();
         members.any(|member| member.notified_by_form || member.notified_by_rest)
     });
     let heard = called.map(|circle| {
-        let of_it = last
+        let of_it = status
+            .heard
             .iter()
-            .find(|(id, mode, _)| *id == circle.legal_entity.id && *mode == circle.mode);
+            .find(|heard| heard.legal_entity == circle.legal_entity.id && heard.mode == circle.mode);
         Heard {
             company: circle.legal_entity.name.clone(),
             mode: circle.mode,
-            at: of_it.map(|(_, _, at)| When::new(*at, now)),
+            at: of_it.map(|heard| When::new(heard.at, status.now)),
         }
     });
-    Ok(heard.collect())
+    heard.collect()
+}
+
+fn counted(count: impl TryInto<u64>, one: &str, many: &str) -> String {
+    let count = count.try_into().unwrap_or(u64::MAX);
+    format!("{count} {}", if count == 1 { one } else { many })
+}
+
+fn megabytes(bytes: u64) -> u64 {
+    bytes.div_ceil(1_000_000)
 }
