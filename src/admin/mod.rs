@@ -25,9 +25,10 @@ mod socket;
 mod verdict;
 
 pub use api::{
-    Asked, AskedVerb, DestinationStatus, FoundNotification, HeardLine, INCIDENTS, IncidentLine, NOTIFICATIONS, Paging,
-    Parts, RELOAD, Refusal, RefusedReload, Reload, Running, STATUS, ShownIncident, ShownNotification, Status, TAIL,
-    ToldDelivery, VERBS, VerbStanding, VerbStatus, VerbWish, WHERE, WhereQuery, Whereabouts, Who, Why,
+    ACKNOWLEDGE, AcknowledgeWish, Acknowledged, Asked, AskedVerb, DestinationStatus, FoundNotification, HeardLine,
+    INCIDENTS, IncidentLine, NOTIFICATIONS, Paging, Parts, RELOAD, Refusal, RefusedReload, Reload, Running, STATUS,
+    ShownIncident, ShownNotification, Status, TAIL, ToldDelivery, VERBS, VerbStanding, VerbStatus, VerbWish, WHERE,
+    WhereQuery, Whereabouts, Who, Why,
 };
 pub use auth::Guard;
 pub use listener::{Inside, Listener};

@@ -1,5 +1,7 @@
 //! What the program does when it is called: one file for each group of commands.
 
+mod ack;
+mod backup;
 mod check;
 mod daemon;
 mod demo;
@@ -8,6 +10,7 @@ mod explain;
 mod init;
 mod list;
 mod mail_test;
+mod manual;
 mod page;
 mod reload;
 mod schema;
@@ -48,9 +51,12 @@ pub struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Ack(ack::Options),
     Backfill(verbs::BackfillOptions),
+    Backup(backup::Options),
     Cancel(verbs::CancelOptions),
     Check(check::Options),
+    Completions(manual::CompletionsOptions),
     Demo(demo::Options),
     Diff(reload::DiffOptions),
     Edit(edit::Options),
@@ -58,6 +64,7 @@ enum Command {
     Init(init::Options),
     List(list::Options),
     MailTest(mail_test::Options),
+    Man(manual::ManOptions),
     Pause(verbs::PauseOptions),
     Release(verbs::ReleaseOptions),
     Reload(reload::ReloadOptions),
@@ -80,9 +87,12 @@ enum Command {
 /// What kept it from doing so, for the standard error.
 pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     match arguments.command {
+        Command::Ack(options) => ack::run(&arguments.config, &options),
         Command::Backfill(options) => verbs::backfill(&arguments.config, &options),
+        Command::Backup(options) => backup::run(&arguments.config, &options),
         Command::Cancel(options) => verbs::cancel(&arguments.config, &options),
         Command::Check(options) => check::run(&arguments.config, &options),
+        Command::Completions(options) => Ok(manual::completions(&options)),
         Command::Demo(options) => demo::run(&options),
         Command::Diff(options) => reload::diff(&arguments.config, &options),
         Command::Edit(options) => edit::run(&arguments.config, &options),
@@ -90,6 +100,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Init(options) => init::run(&arguments.config, &options),
         Command::List(options) => list::run(&arguments.config, &options),
         Command::MailTest(options) => mail_test::run(&arguments.config, &options),
+        Command::Man(options) => manual::man(&options),
         Command::Pause(options) => verbs::pause(&arguments.config, &options),
         Command::Release(options) => verbs::release(&arguments.config, &options),
         Command::Reload(options) => reload::run(&arguments.config, &options),

@@ -71,7 +71,7 @@ pub use rows::{
     Accepted, Acknowledged, AttemptRecord, DueEmail, Gone, Head, IncidentRow, Lease, Named, NewEmail, Next, Old,
     OutboxError, Owned, Page, StoredNotification, Telling, TroubleRow, Waiting, WaitingNotification,
 };
-pub use sqlite::OpenError;
+pub use sqlite::{BackupError, Copy, OpenError, back_up};
 pub use verbs::{Batch, Foreseen, Found, Kept, LeftOut, Progress, Rerouted, VerbId, VerbResult, VerbRow, VerbState};
 
 /// Bytes of notifications that may wait for the writer; more are refused as [`OutboxError::Busy`].

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
 
+use std::os::unix::fs::PermissionsExt;
 use std::process::{Output, Stdio};
 
 use ipn_router::domain::NotificationId;
@@ -101,7 +102,7 @@ async fn what_waits_for_a_paused_shop_is_found_explained_and_sent() {
         .as_array()
         .unwrap()
         .iter()
-        .find(|line| line["shop"] == LYON);
+        .find(|line| line["shop"] == LYON && line["rendition"] == "event");
     assert!(lyon.unwrap()["paused_since"].is_string(), "{status:#}");
     assert_eq!(lyon.unwrap()["waiting"], 1, "{status:#}");
     assert_eq!(lyon.unwrap()["shop_name"], "ACME Lyon");
@@ -184,6 +185,11 @@ async fn what_was_given_up_is_found_and_replayed() {
     let not_shared = says(&daemon, &format!("where --token token-1 --shop {LYON}")).await;
     has(&not_shared, &["Not for it", "not shared"]);
 
+    has(
+        &says(&daemon, &format!("ack {incident} --for 4h")).await,
+        &["Noted: no reminders"],
+    );
+    assert_eq!(tells(&daemon, &format!("ack {incident}")).await["incidents"], 1);
     let foreseen = tells(&daemon, &format!("replay --incident {incident} --dry-run")).await;
     assert_eq!(
         (&foreseen["result"]["done"], &foreseen["dry_run"]),
@@ -203,6 +209,7 @@ async fn what_was_given_up_is_found_and_replayed() {
         .map(|line| &line["state"])
         .collect();
     assert_eq!(states, ["given-up", "delivered"], "{shown:#}");
+    has(&fails(&daemon, &format!("ack {incident}")).await, &["over already"]);
     has(
         &fails(&daemon, &format!("replay --incident {incident}")).await,
         &["replayed already"],
@@ -345,7 +352,9 @@ async fn what_is_not_there_is_said() {
         &fails(&daemon, &format!("show {nobody}")).await,
         &["there is no notification"],
     );
-    has(&fails(&daemon, "show incident 77").await, &["there is no incident 77"]);
+    for command in ["show incident 77", "ack 77"] {
+        has(&fails(&daemon, command).await, &["there is no incident 77"]);
+    }
     has(
         &fails(&daemon, &format!("where --token t --shop {LYON}")).await,
         &["ever received here"],
@@ -358,11 +367,78 @@ async fn what_is_not_there_is_said() {
         &["no daemon answers at", "is it running?"],
     );
     for command in [
-        "list", "show", "where", "replay", "cancel", "release", "backfill", "pause", "resume", "tail",
+        "list", "show", "where", "replay", "cancel", "release", "backfill", "pause", "resume", "tail", "ack", "backup",
     ] {
         has(
             &says(&daemon, &format!("{command} --help")).await,
             &["Example", "Exit codes"],
         );
+    }
+}
+
+#[tokio::test]
+async fn backup_under_load_is_restored_and_what_waited_in_it_is_delivered() {
+    let (acme, mut daemon) = start("").await;
+    says(&daemon, &format!("pause --shop {LYON}")).await;
+    let mut gateway = daemon.gateway();
+    let mut before = Vec::new();
+    for n in 0..50 {
+        before.push(
+            gateway
+                .sends(&Form::token_created(PARIS, &format!("token-{n}")).signed())
+                .await,
+        );
+    }
+    let copy = daemon.home.path("copy.db");
+    let words = format!("backup {}", copy.display());
+    let (copied, _) = tokio::join!(tells(&daemon, &words), async {
+        for n in 50..150 {
+            gateway
+                .sends(&Form::token_created(PARIS, &format!("token-{n}")).signed())
+                .await;
+        }
+    });
+    assert!(copied["notifications"].as_i64().unwrap() >= 50, "{copied:#}");
+    assert!(copied["waiting"].as_i64().unwrap() >= 100, "{copied:#}");
+    let mode = std::fs::metadata(&copy).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600, "it holds personal data");
+    has(&fails(&daemon, &words).await, &["cannot copy", "exists"]);
+
+    daemon.terminate().await;
+    for file in ["outbox.db", "outbox.db-wal", "outbox.db-shm"] {
+        std::fs::remove_file(daemon.home.path(file)).ok();
+    }
+    std::fs::rename(&copy, daemon.home.path("outbox.db")).unwrap();
+    daemon.start_again().await;
+    says(&daemon, &format!("resume --shop {LYON}")).await;
+    daemon.delivers_everything().await;
+    let calls = acme.lyon.calls_to("/test/events");
+    for id in before {
+        let delivered = calls
+            .iter()
+            .any(|call| call.header("webhook-id").starts_with(&id.to_string()));
+        assert!(delivered, "{id}");
+    }
+}
+
+#[tokio::test]
+async fn completions_and_manual_pages_name_every_command() {
+    let program = env!("CARGO_BIN_EXE_ipn-router");
+    for shell in ["bash", "zsh", "fish"] {
+        let output = Command::new(program)
+            .args(["completions", shell])
+            .output()
+            .await
+            .unwrap();
+        assert!(output.status.success());
+        has(&said(&output), &["ipn-router", "backfill", "dry-run"]);
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let to = folder.path().to_str().unwrap();
+    let output = Command::new(program).args(["man", "--to", to]).output().await.unwrap();
+    assert!(output.status.success(), "{}", said(&output));
+    for page in ["ipn-router.1", "ipn-router-replay.1", "ipn-router-serve.1"] {
+        let text = std::fs::read_to_string(folder.path().join(page)).unwrap();
+        assert!(text.contains(".TH"), "{page}");
     }
 }

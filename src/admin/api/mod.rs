@@ -1,5 +1,6 @@
 //! The routes, one file for each group of them.
 
+mod acknowledge;
 mod list;
 mod refusal;
 mod reload;
@@ -24,6 +25,7 @@ use crate::deliver::{Circles, Verbs};
 use crate::domain::Clock;
 use crate::outbox::Outbox;
 
+pub use acknowledge::{ACKNOWLEDGE, AcknowledgeWish, Acknowledged};
 pub use list::{NOTIFICATIONS, Paging};
 pub use refusal::Refusal;
 pub use reload::{Asked, RELOAD, RefusedReload, Reload};
@@ -72,6 +74,10 @@ pub(super) fn router(parts: Parts) -> Router {
         .route(NOTIFICATIONS, get(list::list))
         .route(&format!("{NOTIFICATIONS}/{{id}}"), get(show::notification))
         .route(&format!("{INCIDENTS}/{{id}}"), get(show::incident))
+        .route(
+            &format!("{INCIDENTS}/{{id}}/{ACKNOWLEDGE}"),
+            post(acknowledge::acknowledge),
+        )
         .route(WHERE, get(whereabouts::find))
         .route(TAIL, get(tail::tail))
         .route(VERBS, post(verbs::ask))

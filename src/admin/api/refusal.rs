@@ -15,6 +15,14 @@ pub struct Refusal {
 }
 
 impl Refusal {
+    /// As it stands, that cannot be done.
+    pub(super) fn conflict(why: impl Into<String>) -> Self {
+        Self {
+            status: StatusCode::CONFLICT,
+            error: why.into(),
+        }
+    }
+
     /// There is no such thing.
     pub(super) fn not_found(what: impl Into<String>) -> Self {
         Self {

@@ -3,6 +3,7 @@
 //! Settings and their reasons are measured in store.md; `synchronous=FULL` is what the promise rests on.
 
 mod accept;
+mod backup;
 mod checkpoint;
 mod configurations;
 mod heard;
@@ -27,6 +28,7 @@ use rusqlite::{Connection, ErrorCode};
 use tokio::sync::{Notify, oneshot, watch};
 
 pub(super) use accept::Accept;
+pub use backup::{BackupError, Copy, back_up};
 pub(super) use configurations::configuration_of_now;
 pub(super) use heard::last_heard;
 pub(super) use mail::{
