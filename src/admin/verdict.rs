@@ -15,6 +15,8 @@ pub struct Verdict {
 /// Something to be said about a configuration.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Problem {
+    /// Why it is refused, and not only worth a word.
+    pub is_error: bool,
     /// On one line.
     pub line: String,
     /// With the place and what to write instead, on several lines.
@@ -24,6 +26,7 @@ pub struct Problem {
 impl From<String> for Problem {
     fn from(line: String) -> Self {
         Self {
+            is_error: true,
             text: line.clone(),
             line,
         }

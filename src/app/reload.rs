@@ -8,7 +8,7 @@ use tokio::sync::watch;
 
 use super::Control;
 use crate::admin::{Problem, RefusedReload, Reload, Told, Verdict, VerdictKind, Who};
-use crate::config::{self, Change, Config, Diagnostic, Loaded, Text};
+use crate::config::{self, Change, Config, Diagnostic, Loaded, Severity, Text};
 use crate::domain::Trouble;
 use crate::metrics::Reloading;
 use crate::outbox::{Outbox, OutboxError};
@@ -204,7 +204,12 @@ impl Reloader {
                 .iter()
                 .filter_map(|change| change.danger.clone())
                 .collect(),
-            _ => verdict.problems.iter().map(|problem| problem.line.clone()).collect(),
+            _ => verdict
+                .problems
+                .iter()
+                .filter(|problem| problem.is_error)
+                .map(|problem| problem.line.clone())
+                .collect(),
         };
         // A folder that is watched holds other files too: each of their changes would tell the same again.
         if *who == Who::Watch && self.refused.replace(why.clone()) == Some(why.clone()) {
@@ -244,6 +249,7 @@ fn is_beside(file: &Path, other: &Path) -> bool {
 
 fn problems(diagnostics: &[Diagnostic]) -> Vec<Problem> {
     let problem = |diagnostic: &Diagnostic| Problem {
+        is_error: diagnostic.severity() == Severity::Error,
         line: diagnostic.to_line(),
         text: diagnostic.to_text(false),
     };

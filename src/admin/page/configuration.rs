@@ -24,8 +24,11 @@ struct ConfigurationPage {
 
 /// A reload that was refused.
 pub(super) struct Refused {
+    /// What it is refused for stands first.
     pub(super) reload: RefusedReload,
     pub(super) at: When,
+    /// What there is to say all the same, in so many words.
+    pub(super) warnings: usize,
 }
 
 /// What runs, and what was refused.
@@ -46,7 +49,10 @@ pub(super) async fn configuration(
 
 /// The last reload, if it was refused.
 pub(super) fn refused(inside: &Inside) -> Option<Refused> {
-    let reload = inside.parts.running.borrow().refused.clone()?;
+    let mut reload = inside.parts.running.borrow().refused.clone()?;
     let at = When::new(reload.at, inside.parts.clock.now());
-    Some(Refused { reload, at })
+    let problems = &mut reload.verdict.problems;
+    problems.sort_by_key(|problem| !problem.is_error);
+    let warnings = problems.iter().filter(|problem| !problem.is_error).count();
+    Some(Refused { reload, at, warnings })
 }

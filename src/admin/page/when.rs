@@ -13,10 +13,28 @@ impl When {
     pub(super) fn new(at: Timestamp, now: Timestamp) -> Self {
         Self { at, now }
     }
+
+    /// As little as possible.
+    pub(super) fn short(self) -> Short {
+        Short(self)
+    }
 }
 
 /// Digits and our own words only.
 impl askama::filters::HtmlSafe for When {}
+impl askama::filters::HtmlSafe for Short {}
+
+/// The same in a narrow place: `3 min ago`, and exactly for those who point at it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Short(When);
+
+impl fmt::Display for Short {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let exact = self.0.at.strftime("%Y-%m-%dT%H:%M:%SZ");
+        let ago = Ago(self.0.now.duration_since(self.0.at));
+        write!(f, "<time datetime=\"{exact}\" title=\"{exact}\">{ago}</time>")
+    }
+}
 
 impl fmt::Display for When {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
