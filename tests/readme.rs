@@ -71,3 +71,15 @@ fn every_key_of_the_example_is_explained() {
     }
     assert!(seen > 50, "{seen}");
 }
+
+#[test]
+fn the_e_mails_shown_are_those_that_people_get() {
+    let readme = read("README.md");
+    let shown: Vec<_> = blocks(&readme, "text")
+        .into_iter()
+        .filter(|block| block.starts_with("Subject: "))
+        .collect();
+    let agreed =
+        ["opened-500", "recovered-with-dead-letters"].map(|name| read(&format!("tests/data/emails/en/{name}.txt")));
+    assert_eq!(shown, agreed);
+}

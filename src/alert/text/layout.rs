@@ -170,7 +170,7 @@ pub(super) fn subject(language: Language, mode: &str, names: &[&str], state: &st
     let fixed = width(&mode) + width(&state) + width(colon) + ", ".len() * names.len().saturating_sub(1);
     let each = SUBJECT.saturating_sub(fixed) / names.len().max(1);
     let names: Vec<_> = names.iter().map(|name| shortened(&one_line(name), each)).collect();
-    shortened(&format!("{mode}{}{colon}{state}", names.join(", ")), SUBJECT)
+    header(&format!("{mode}{}{colon}{state}", names.join(", ")))
 }
 
 /// `[MODE TEST] SHOP - state`: as the gateway writes its own; the shop's name is shortened so that the state fits.
@@ -178,7 +178,12 @@ pub(super) fn subject_as_the_gateway(mode: &str, shop: &str, state: &str) -> Str
     let state = unbroken(&one_line(state));
     let room = SUBJECT.saturating_sub(width(mode) + width(&state) + " - ".len());
     let shop = shortened(&one_line(shop), room);
-    shortened(&format!("{mode}{shop} - {state}"), SUBJECT)
+    header(&format!("{mode}{shop} - {state}"))
+}
+
+/// What begins like an encoded word is none, so that no mail program decodes it.
+fn header(text: &str) -> String {
+    shortened(&text.replace("=?", "= ?"), SUBJECT)
 }
 
 /// The text, or its start with an ellipsis.

@@ -140,7 +140,7 @@ pub(in crate::alert::text) fn waiting(kinds: &[Kind], count: u64) -> Waiting {
     Waiting {
         count,
         oldest: (count > 0).then(|| at_second(0)),
-        next_attempt: (count > 0).then(|| at_second(86_430)),
+        next_attempt: (count > 0).then(|| at_second(330)),
         first: first.map(|(n, kind)| listed(n, *kind)).collect(),
         kinds: kinds.to_vec(),
     }
@@ -169,6 +169,10 @@ fn write(
         Step::Grew(_) => at_second(1_000),
         Step::Recovered => at_second(1_090),
         _ => at_second(60),
+    };
+    let waiting = &Waiting {
+        next_attempt: waiting.next_attempt.map(|_| now + Duration::from_secs(30)),
+        ..waiting.clone()
     };
     let situation = Situation {
         number: 7,
@@ -660,8 +664,8 @@ fn of_the_router() -> Vec<(&'static str, Vec<Trouble>)> {
     ]
 }
 
-/// An e-mail in which every name is this one.
-pub(in crate::alert::text) fn of_names(name: &str, answer: Vec<u8>, language: Language) -> Email {
+/// An e-mail of each sort, in which every name is this one.
+pub(in crate::alert::text) fn of_names(name: &str, answer: Vec<u8>, language: Language) -> Vec<Email> {
     let outcome = Outcome::Unavailable {
         cause: Cause::Status(500),
         answer: Some(Answer {
@@ -671,17 +675,87 @@ pub(in crate::alert::text) fn of_names(name: &str, answer: Vec<u8>, language: La
         }),
         detail: name.into(),
     };
+    let failing = incident(&[(&outcome, Kind::Payment, 0)]);
+    let key = event();
+    let mut notification = listed(0, Kind::Payment);
+    notification.token = Some(name.into());
+    notification.transaction = Some(name.into());
+    let waits = Waiting {
+        count: 1,
+        oldest: Some(at_second(0)),
+        next_attempt: None,
+        first: vec![notification.clone()],
+        kinds: vec![Kind::Payment],
+    };
     let situation = Situation {
         number: 7,
-        destination: &event(),
+        destination: &key,
         legal_entity_name: name,
         shop_name: name,
         url: None,
-        incident: &incident(&[(&outcome, Kind::Payment, 0)]),
-        waiting: &waiting(&[Kind::Payment], 1),
+        incident: &failing,
+        waiting: &waits,
         given_up: &[],
         gives_up_at: None,
         now: at_second(60),
     };
-    incident_email(&situation, Step::Opened, &voice(language))
+    let group = Group {
+        alike: Alike::Host(name),
+        members: &[situation, situation],
+    };
+    let failed = FailedAttempt {
+        destination: &key,
+        legal_entity_name: name,
+        shop_name: name,
+        url: None,
+        notification: &notification,
+        failure: &failing.last_failure,
+        attempt: 1,
+        next_attempt: None,
+    };
+    let ko = KoOfTheDay {
+        destination: &key,
+        legal_entity_name: name,
+        shop_name: name,
+        url: None,
+        notification: &notification,
+        verdict: name,
+        at: at_second(0),
+    };
+    let held = Held {
+        at: at_second(0),
+        subject: name,
+    };
+    let mut settings = settings(language);
+    for company in settings.recipients.values_mut() {
+        company.name = name.into();
+    }
+    let refused = Trouble::ReloadRefused {
+        by: name.into(),
+        why: vec![name.into()],
+    };
+    let silence = Trouble::Silence {
+        legal_entity: "acme".parse().unwrap(),
+        mode: Mode::Test,
+        since: at_second(0),
+        last_heard: None,
+        expected_every: Duration::from_hours(1),
+    };
+    let voice = voice(language);
+    let mut all = vec![
+        incident_email(&situation, Step::Opened, &voice),
+        group_email(&group, Step::Opened, &voice),
+        attempt_email(&failed, &voice),
+        verdict_email(&ko, &voice),
+        digest_email(&[held], &voice),
+    ];
+    for trouble in [refused, silence] {
+        let row = TroubleRow {
+            id: 1,
+            at: at_second(0),
+            trouble,
+        };
+        all.push(trouble_email(&[&row], &settings));
+    }
+    all
 }
