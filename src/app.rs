@@ -365,5 +365,6 @@ fn about(settings: &deliver::Settings) -> alert::Destination {
         shop_name: settings.shop_name.clone(),
         url: settings.url.clone(),
         give_up_after: settings.retry.give_up_after,
+        tells_attempts: settings.tells_attempts,
     }
 }

@@ -1,7 +1,8 @@
 //! Incident to mailbox: one useful thread of e-mails for each problem, and one e-mail when it is over.
 //!
 //! ```text
-//!   outbox: incidents ──▶ step::due ──▶ text ──▶ e-mail rows ──▶ mailer ──▶ mail server
+//!   outbox: incidents ──▶ thread ──▶ step::due ──▶ text ──▶ e-mail rows ──▶ mailer ──▶ mail server
+//!           attempts, complaints, what was held back ─▶ text ──▶ (outbox)
 //!           troubles  ──▶ once an hour ─▶ text ──▶ (outbox)
 //!           heard     ──▶ domain::Hearing ──▶ troubles: the gateway is silent
 //! ```
@@ -22,10 +23,6 @@
 //! what was told), and writes the texts (pure too). It is woken by the outbox, and by the time of the next step. Another one (`post`)
 //! sends what is due, a few e-mails at a time, so that a slow mail server holds up no decision. Without `[mail]`, the
 //! log tells each step instead.
-//!
-//! # Left out
-//!
-//! Who fails alike is not told together; an incident that comes back soon after its end is another one.
 
 mod direct;
 mod language;
@@ -36,6 +33,7 @@ mod settings;
 mod step;
 mod tell;
 mod text;
+mod thread;
 mod watcher;
 
 use std::collections::HashMap;
@@ -188,7 +186,7 @@ impl Alert {
         }
     }
 
-    /// Tells what is to be told, and returns when to come back; `None`: when woken.
+    /// Looks after everything, and returns when to come back; `None`: when woken.
     async fn turn(&mut self) -> Result<Option<Timestamp>, OutboxError> {
         let silence = self.report_silence().await?;
         let losses = self.outbox.report_losses(self.clock.now()).await?;
@@ -196,10 +194,25 @@ impl Alert {
             .watch
             .look(&self.outbox, &self.control.rules(), self.clock.now())
             .await?;
-        let incidents = self.tell_incidents().await?;
-        let troubles = self.tell_troubles().await?;
+        let telling = self.tell().await?;
         self.control.letterbox.wake();
-        let next = [silence, losses, Some(looking), incidents, troubles];
+        let next = [silence, losses, Some(looking), telling];
+        Ok(next.into_iter().flatten().min())
+    }
+
+    /// Makes the e-mails that are due now, without sending them, and returns when the next are; [`Alert::run`] does it
+    /// by itself.
+    ///
+    /// # Errors
+    ///
+    /// [`OutboxError`]: what was not made is made the next time.
+    pub async fn tell(&self) -> Result<Option<Timestamp>, OutboxError> {
+        let incidents = self.tell_incidents().await?;
+        let attempts = self.tell_attempts().await?;
+        let complaints = self.tell_complaints().await?;
+        let troubles = self.tell_troubles().await?;
+        let digests = self.tell_digests().await?;
+        let next = [incidents, attempts, complaints, troubles, digests];
         Ok(next.into_iter().flatten().min())
     }
 

@@ -50,6 +50,18 @@ impl Settings {
         self.voice_in(if is_shared { first } else { Language::default() })
     }
 
+    /// How e-mails are written that tell an address of several companies: as the first of them wants it.
+    pub(super) fn voice_for(&self, mailbox: &Mailbox) -> Voice {
+        let mut companies: Vec<_> = self.recipients.iter().collect();
+        companies.sort_by_key(|(id, _)| *id);
+        let is_told = |company: &Recipients| {
+            let mut all = company.company.iter().chain(company.shops.values().flatten());
+            all.any(|known| known.email == mailbox.email)
+        };
+        let company = companies.into_iter().find(|(_, company)| is_told(company));
+        company.map_or_else(|| self.operators_voice(), |(id, _)| self.voice(id))
+    }
+
     fn voice_in(&self, language: Language) -> Voice {
         Voice {
             language,
@@ -143,7 +155,8 @@ fn add(all: &mut Vec<Told>, mailbox: &Mailbox, voice: &Voice, told_of: String) {
     }
 }
 
-fn each_once<'a>(mailboxes: impl IntoIterator<Item = &'a Mailbox>) -> Vec<&'a Mailbox> {
+/// Nobody is told twice.
+pub(super) fn each_once<'a>(mailboxes: impl IntoIterator<Item = &'a Mailbox>) -> Vec<&'a Mailbox> {
     let mut once: Vec<&Mailbox> = Vec::new();
     for mailbox in mailboxes {
         if !once.iter().any(|known| known.email == mailbox.email) {
@@ -175,6 +188,8 @@ pub struct Destination {
     pub url: Url,
     /// After which time without success its deliveries become dead letters.
     pub give_up_after: Duration,
+    /// Each failed attempt is told (`failure_emails_on = "every-attempt"`), instead of what becomes of them.
+    pub tells_attempts: bool,
 }
 
 /// A company, as those who get its e-mails know it.

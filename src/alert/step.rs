@@ -6,16 +6,36 @@ use std::str::FromStr;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::domain::Incident;
+use crate::domain::{Incident, Mode};
 
-/// Nothing is told earlier: a deployment of some seconds wakes nobody, and what is given up together is told together.
-const GATHER: SignedDuration = SignedDuration::from_secs(10);
+/// What fails together within this time is told together; also what does not heal by itself waits for it.
+const MOMENT: SignedDuration = SignedDuration::from_secs(10);
 
-/// An only failure is told after this time; usually the second one comes first.
+/// What may heal by itself is told after this time, if it has not: a restart of a shop wakes nobody, and a destination
+/// that was taken down by it is probed again by then.
+const GATHER: SignedDuration = SignedDuration::from_secs(60);
+
+/// Failures within this time are one blip; a later one is the second failed attempt. Successes for this time mean that
+/// it is well.
+const BLIP: SignedDuration = SignedDuration::from_secs(10);
+
+/// A blip is told after this time, unless it was one.
 const PATIENCE: SignedDuration = SignedDuration::from_mins(5);
 
-/// Between two e-mails about deliveries given up.
-const GAVE_UP_AGAIN: SignedDuration = SignedDuration::from_hours(1);
+/// The numbers of waiting deliveries that are told.
+const GROWTH: [u64; 2] = [1_000, 100_000];
+
+/// The hours after which people are told that it still fails.
+const REMINDERS: [u32; 4] = [4, 12, 24, 48];
+
+/// From an e-mail to one about more deliveries given up: after none about that, one, two, and any number of them. What
+/// was given up meanwhile is also told by every other e-mail.
+const GAVE_UP_AGAIN: [SignedDuration; 4] = [
+    SignedDuration::from_mins(1),
+    SignedDuration::from_hours(4),
+    SignedDuration::from_hours(12),
+    SignedDuration::from_hours(24),
+];
 
 /// Between two e-mails about the same trouble of the daemon.
 const TROUBLE_AGAIN: SignedDuration = SignedDuration::from_hours(1);
@@ -105,28 +125,29 @@ impl From<Step> for String {
     }
 }
 
-/// What people were told of an incident; kept beside it in the store.
+/// What people were told in a thread; kept beside its incident in the store.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub(super) struct Told {
     /// In the order of telling.
     steps: Vec<ToldStep>,
     /// Dead letters that were told.
     given_up: u64,
+    /// The most waiting deliveries that were told.
+    waiting: u64,
 }
 
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 struct ToldStep {
     step: Step,
     at: Timestamp,
 }
 
 impl Told {
-    /// Notes that a step of this incident is told now.
-    pub(super) fn add(&mut self, step: Step, incident: &Incident, now: Timestamp) {
+    /// Notes that a step is told now, with everything that its e-mail says.
+    pub(super) fn add(&mut self, step: Step, facts: &Facts, now: Timestamp) {
         self.steps.push(ToldStep { step, at: now });
-        if let Step::GaveUp(_) = step {
-            self.given_up = incident.given_up.count;
-        }
+        self.given_up = facts.given_up;
+        self.waiting = self.waiting.max(facts.waiting);
     }
 
     /// The first step told, which begins the thread.
@@ -134,250 +155,250 @@ impl Told {
         self.steps.first().map(|told| told.step)
     }
 
+    /// Whether nobody has heard of it.
+    pub(super) fn is_empty(&self) -> bool {
+        self.steps.is_empty()
+    }
+
+    /// Whether a larger number of waiting deliveries would be told.
+    pub(super) fn may_grow(&self) -> bool {
+        GROWTH.last().is_some_and(|most| self.waiting < *most)
+    }
+
     fn has(&self, step: Step) -> bool {
         self.steps.iter().any(|told| told.step == step)
     }
 
-    fn gave_up(&self) -> impl DoubleEndedIterator<Item = &ToldStep> {
-        self.steps.iter().filter(|told| matches!(told.step, Step::GaveUp(_)))
-    }
-
-    fn next_gave_up(&self) -> Step {
-        Step::GaveUp(u32::try_from(self.gave_up().count() + 1).unwrap_or(u32::MAX))
+    fn gave_up(&self) -> usize {
+        let gave_up = |told: &&ToldStep| matches!(told.step, Step::GaveUp(_));
+        self.steps.iter().filter(gave_up).count()
     }
 }
 
-/// What to do about an incident.
+/// Somebody looks after it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Acknowledgement {
+    pub(super) at: Timestamp,
+    /// No reminders before this; `None`: none until it is over.
+    pub(super) until: Option<Timestamp>,
+}
+
+/// What is decided upon: an incident, or several that are told as one.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct Facts {
+    pub(super) opened_at: Timestamp,
+    /// Dead letters that no e-mail of their own tells of.
+    pub(super) given_up: u64,
+    pub(super) given_up_first_at: Option<Timestamp>,
+    /// Deliveries that wait; the next number worth telling may stand for more.
+    pub(super) waiting: u64,
+    /// When to tell that it fails, as things stand.
+    pub(super) fails_from: Option<Timestamp>,
+    /// The same for a failure after it was over.
+    pub(super) fails_again_from: Option<Timestamp>,
+    pub(super) recovered_at: Option<Timestamp>,
+    /// From when on it is over for good.
+    pub(super) settled_at: Option<Timestamp>,
+    pub(super) acknowledged: Option<Acknowledgement>,
+    /// An operator has paused it.
+    pub(super) is_paused: bool,
+    /// TEST: told when it fails and when it is over.
+    pub(super) is_test: bool,
+    /// Each failed attempt is told by an e-mail of its own, and that it fails is not.
+    pub(super) tells_attempts: bool,
+}
+
+impl Facts {
+    /// What an incident says by itself, with what waits for its destination.
+    pub(super) fn of(incident: &Incident, mode: Mode, waiting: u64, now: Timestamp) -> Self {
+        Self {
+            opened_at: incident.opened_at,
+            given_up: incident.given_up.count,
+            given_up_first_at: incident.given_up.first_at,
+            waiting,
+            fails_from: fails_from(incident, incident.opened_at, now),
+            fails_again_from: fails_from(incident, incident.failing_since, now),
+            recovered_at: incident.recovered_at,
+            settled_at: incident.settled_at(),
+            acknowledged: None,
+            is_paused: false,
+            is_test: mode == Mode::Test,
+            tells_attempts: false,
+        }
+    }
+
+    /// Several as one: it fails as soon as one of them does, and is over when all are.
+    pub(super) fn and(self, other: &Self) -> Self {
+        let last = |one: Option<Timestamp>, two: Option<Timestamp>| Some(one?.max(two?));
+        let (one, two) = (&self, other);
+        // What is over says nothing about who looks after the rest.
+        let open: Vec<_> = [one, two]
+            .into_iter()
+            .filter(|facts| facts.recovered_at.is_none())
+            .collect();
+        let acknowledged = open.iter().map(|facts| facts.acknowledged).collect::<Option<Vec<_>>>();
+        let is_paused = !open.is_empty() && open.iter().all(|facts| facts.is_paused);
+        Self {
+            opened_at: one.opened_at.min(two.opened_at),
+            given_up: one.given_up + two.given_up,
+            given_up_first_at: earlier(one.given_up_first_at, two.given_up_first_at),
+            waiting: one.waiting + two.waiting,
+            fails_from: earlier(one.fails_from, two.fails_from),
+            fails_again_from: earlier(one.fails_again_from, two.fails_again_from),
+            recovered_at: last(one.recovered_at, two.recovered_at),
+            settled_at: last(one.settled_at, two.settled_at),
+            acknowledged: acknowledged
+                .and_then(|all| all.into_iter().min_by_key(|one| one.until.unwrap_or(Timestamp::MAX))),
+            is_paused,
+            is_test: one.is_test && two.is_test,
+            tells_attempts: one.tells_attempts && two.tells_attempts,
+        }
+    }
+}
+
+/// When it is to be told that it fails, counted from the first failure at `from`.
+fn fails_from(incident: &Incident, from: Timestamp, now: Timestamp) -> Option<Timestamp> {
+    let has_lasted = incident.last_failure.at >= from + BLIP;
+    let is_well = incident.well_since.is_some_and(|well| well + BLIP <= now);
+    if !incident.is_open() || (is_well && (incident.relapsed || !has_lasted)) {
+        return None;
+    }
+    let needs_a_person = incident.last_failure.symptom.needs_a_person() || incident.given_up.count > 0;
+    Some(
+        from + match (needs_a_person, has_lasted) {
+            (true, _) => MOMENT,
+            (false, true) => GATHER,
+            (false, false) => PATIENCE,
+        },
+    )
+}
+
+/// What to do about a thread.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Due {
     /// Tell this, and ask again.
     Now(Step),
-    /// Nothing before this time, unless the incident changes.
+    /// Nothing before this time, unless something changes.
     At(Timestamp),
-    /// Nothing until it changes.
+    /// Nothing until something changes.
     Nothing,
 }
 
 /// Returns the next step to tell.
 ///
-/// Dead letters are always told. What was told is also told to be over; what nobody heard of is not.
-pub(super) fn due(incident: &Incident, told: &Told, now: Timestamp) -> Due {
-    if told.has(Step::Recovered) {
-        return Due::Nothing;
-    }
-    let gave_up = (incident.given_up.count > told.given_up).then(|| (gave_up_at(incident, told), told.next_gave_up()));
-    let other = match told.first() {
-        Some(_) if incident.is_open() => None,
-        Some(_) => Some((now, Step::Recovered)),
-        None if incident.is_open() => Some((opened_at(incident), Step::Opened)),
-        None => None,
+/// Dead letters are always told, if only by the e-mail that says that it is over. What was told is also told to be
+/// over; what nobody heard of is not.
+pub(super) fn due(facts: &Facts, told: &Told, now: Timestamp) -> Due {
+    let next = if facts.recovered_at.is_some() {
+        recovery(facts, told).map(|(at, step)| (at.max(now), step))
+    } else {
+        // Of what is due now the first: its e-mail says all that the others would.
+        let steps = [
+            gave_up(facts, told),
+            opening(facts, told),
+            growth(facts, told),
+            reminder(facts, told, now),
+        ];
+        let due = steps.into_iter().flatten().map(|(at, step)| (at.max(now), step));
+        due.min_by_key(|(at, _)| *at)
     };
-    // Dead letters first: their e-mail says all that the one about the opening would.
-    let due = gave_up.into_iter().chain(other).min_by_key(|(at, _)| (*at).max(now));
-    match due {
+    match next {
         Some((at, step)) if at <= now => Due::Now(step),
         Some((at, _)) => Due::At(at),
         None => Due::Nothing,
     }
 }
 
+type Planned = Option<(Timestamp, Step)>;
+
+fn recovery(facts: &Facts, told: &Told) -> Planned {
+    let is_news = facts.given_up > told.given_up;
+    let is_known = match told.steps.last() {
+        None => facts.acknowledged.is_some(),
+        Some(last) => !last.step.is_recovery(),
+    };
+    if told.has(Step::RecoveredAgain) || !(is_known || is_news) {
+        return None;
+    }
+    if told.has(Step::Recovered) {
+        Some((facts.settled_at?, Step::RecoveredAgain))
+    } else {
+        Some((facts.recovered_at?, Step::Recovered))
+    }
+}
+
+fn opening(facts: &Facts, told: &Told) -> Planned {
+    match told.steps.last() {
+        None if facts.tells_attempts => None,
+        None => Some((unless_quiet(facts, told, facts.fails_from?)?, Step::Opened)),
+        // Who acknowledged it was told since that it is over.
+        Some(last) if last.step == Step::Recovered && !facts.is_paused => {
+            Some((facts.fails_again_from?, Step::FailsAgain))
+        }
+        Some(_) => None,
+    }
+}
+
+fn gave_up(facts: &Facts, told: &Told) -> Planned {
+    if facts.is_test || facts.given_up <= told.given_up {
+        return None;
+    }
+    let times = told.gave_up();
+    let at = match told.steps.last() {
+        Some(last) => last.at + GAVE_UP_AGAIN[times.min(GAVE_UP_AGAIN.len() - 1)],
+        None => facts.given_up_first_at.unwrap_or(facts.opened_at) + MOMENT,
+    };
+    Some((at, Step::GaveUp(u32::try_from(times + 1).unwrap_or(u32::MAX))))
+}
+
+fn growth(facts: &Facts, told: &Told) -> Planned {
+    let last = reminded(facts, told)?;
+    // The largest number, if several were passed at once.
+    let number = GROWTH
+        .into_iter()
+        .rfind(|number| (told.waiting + 1..=facts.waiting).contains(number))?;
+    Some((unless_quiet(facts, told, last.at)?, Step::Grew(number)))
+}
+
+fn reminder(facts: &Facts, told: &Told, now: Timestamp) -> Planned {
+    let last = reminded(facts, told)?;
+    let times = REMINDERS.map(|hours| (facts.opened_at + SignedDuration::from_hours(hours.into()), hours));
+    // Every e-mail that says that it fails is as good; of those missed while it was quiet, only the last is told.
+    let missed = times.into_iter().rfind(|(at, _)| *at > last.at && *at <= now);
+    let (at, hours) = missed.or_else(|| times.into_iter().find(|(at, _)| *at > last.at))?;
+    Some((unless_quiet(facts, told, at)?, Step::StillFailing(hours)))
+}
+
+/// The last e-mail, if people may be reminded of what it says.
+fn reminded(facts: &Facts, told: &Told) -> Option<ToldStep> {
+    let last = *told.steps.last()?;
+    let says_that_it_fails = !last.step.is_recovery();
+    (says_that_it_fails && !facts.is_test && !facts.tells_attempts).then_some(last)
+}
+
+/// When something is told that is due at this time: not while it is paused, and not to those who look after it.
+fn unless_quiet(facts: &Facts, told: &Told, at: Timestamp) -> Option<Timestamp> {
+    if facts.is_paused {
+        return None;
+    }
+    let recovered = told.steps.iter().rfind(|told| told.step.is_recovery());
+    let counts = |acknowledged: &Acknowledgement| recovered.is_none_or(|told| told.at < acknowledged.at);
+    match facts.acknowledged.filter(counts) {
+        None => Some(at),
+        Some(Acknowledgement { until, .. }) => until.map(|until| until.max(at)),
+    }
+}
+
 /// When the operators are told of troubles of one word, of which the first came at this time.
 pub(super) fn trouble_due(first: Timestamp, last_told: Option<Timestamp>) -> Timestamp {
-    let gathered = first + GATHER;
+    let gathered = first + MOMENT;
     last_told.map_or(gathered, |last| gathered.max(last + TROUBLE_AGAIN))
 }
 
-/// When an opening is told that nobody has heard of.
-fn opened_at(incident: &Incident) -> Timestamp {
-    let failed_enough = incident.failures >= 2 || incident.last_failure.symptom.needs_a_person();
-    incident.opened_at + if failed_enough { GATHER } else { PATIENCE }
-}
-
-/// When the dead letters are told that nobody has heard of; at once when it is over, for no more will come.
-fn gave_up_at(incident: &Incident, told: &Told) -> Timestamp {
-    if let Some(over) = incident.recovered_at {
-        return over;
-    }
-    match told.gave_up().next_back() {
-        Some(last) => last.at + GAVE_UP_AGAIN,
-        None => incident.given_up.first_at.unwrap_or(incident.opened_at) + GATHER,
-    }
+/// The earlier of two times, if there is one.
+pub(super) fn earlier(one: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp> {
+    one.into_iter().chain(other).min()
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::domain::{Attempted, Cause, Kind, NotificationId, Outcome};
-
-    fn at(s: i64) -> Timestamp {
-        Timestamp::from_second(1_800_000_000 + s).unwrap()
-    }
-
-    fn id() -> NotificationId {
-        NotificationId::new(at(0))
-    }
-
-    fn fails(incident: Option<Incident>, status: u16, s: i64) -> Incident {
-        let outcome = Outcome::Unavailable {
-            cause: Cause::Status(status),
-            answer: None,
-            detail: String::new(),
-        };
-        observe(incident, &outcome, s).unwrap()
-    }
-
-    fn recovers(incident: Incident, s: i64) -> Incident {
-        let answer = crate::domain::Answer {
-            status: 200,
-            excerpt: Vec::new(),
-            retry_after: None,
-        };
-        observe(Some(incident), &Outcome::Delivered { answer, ko: None }, s).unwrap()
-    }
-
-    fn observe(incident: Option<Incident>, outcome: &Outcome, s: i64) -> Option<Incident> {
-        Incident::observe(
-            incident,
-            &Attempted {
-                notification: id(),
-                kind: Kind::TokenCreated,
-                outcome,
-                gave_up: false,
-                still_failing: 0,
-                at: at(s),
-            },
-        )
-    }
-
-    fn told(incident: &Incident, step: Step, s: i64) -> Told {
-        let mut told = Told::default();
-        told.add(step, incident, at(s));
-        told
-    }
-
-    #[test]
-    fn two_failures_open_after_the_gathering() {
-        let once = fails(None, 503, 0);
-        assert_eq!(due(&once, &Told::default(), at(11)), Due::At(at(300)));
-        assert_eq!(due(&once, &Told::default(), at(300)), Due::Now(Step::Opened));
-        let twice = fails(Some(once), 503, 2);
-        assert_eq!(due(&twice, &Told::default(), at(2)), Due::At(at(10)));
-        assert_eq!(due(&twice, &Told::default(), at(10)), Due::Now(Step::Opened));
-        assert_eq!(due(&twice, &told(&twice, Step::Opened, 10), at(9_999)), Due::Nothing);
-    }
-
-    #[test]
-    fn what_does_not_heal_by_itself_does_not_wait_for_the_second_failure() {
-        let incident = fails(None, 404, 0);
-        assert_eq!(due(&incident, &Told::default(), at(10)), Due::Now(Step::Opened));
-    }
-
-    #[test]
-    fn what_healed_within_the_gathering_is_never_told() {
-        let incident = recovers(fails(Some(fails(None, 503, 0)), 503, 1), 2);
-        assert_eq!(due(&incident, &Told::default(), at(2)), Due::Nothing);
-        assert_eq!(due(&incident, &Told::default(), at(9_999)), Due::Nothing);
-    }
-
-    #[test]
-    fn recovery_of_what_was_told_is_told_at_once_and_is_the_last() {
-        let incident = fails(Some(fails(None, 503, 0)), 503, 1);
-        let mut told = told(&incident, Step::Opened, 10);
-        let incident = recovers(incident, 100);
-        assert_eq!(due(&incident, &told, at(100)), Due::Now(Step::Recovered));
-        told.add(Step::Recovered, &incident, at(100));
-        assert_eq!(due(&incident, &told, at(9_999)), Due::Nothing);
-    }
-
-    #[test]
-    fn dead_letters_of_one_moment_are_one_e_mail() {
-        let mut incident = fails(None, 503, 0);
-        for _ in 0..50 {
-            incident.gave_up(id(), Kind::TokenCreated, at(1));
-        }
-        assert_eq!(due(&incident, &Told::default(), at(1)), Due::At(at(11)));
-        assert_eq!(due(&incident, &Told::default(), at(11)), Due::Now(Step::GaveUp(1)));
-        let mut told = told(&incident, Step::GaveUp(1), 11);
-        assert_eq!(
-            due(&incident, &told, at(9_999)),
-            Due::Nothing,
-            "it told of the opening too"
-        );
-
-        incident.gave_up(id(), Kind::TokenCreated, at(12));
-        assert_eq!(due(&incident, &told, at(13)), Due::At(at(3611)));
-        assert_eq!(due(&incident, &told, at(3611)), Due::Now(Step::GaveUp(2)));
-        told.add(Step::GaveUp(2), &incident, at(3611));
-        assert_eq!(due(&incident, &told, at(9_999)), Due::Nothing);
-    }
-
-    #[test]
-    fn dead_letters_are_told_before_the_recovery() {
-        let mut incident = fails(None, 503, 0);
-        incident.gave_up(id(), Kind::TokenCreated, at(1));
-        let incident = recovers(incident, 2);
-        assert_eq!(due(&incident, &Told::default(), at(2)), Due::Now(Step::GaveUp(1)));
-        assert_eq!(
-            due(&incident, &told(&incident, Step::GaveUp(1), 2), at(2)),
-            Due::Now(Step::Recovered)
-        );
-    }
-
-    #[test]
-    fn same_trouble_is_told_once_an_hour() {
-        assert_eq!(trouble_due(at(0), None), at(10));
-        assert_eq!(trouble_due(at(100), Some(at(10))), at(3610));
-        assert_eq!(trouble_due(at(9_000), Some(at(10))), at(9_010));
-    }
-
-    #[test]
-    fn store_keeps_steps_by_name() {
-        let incident = fails(None, 503, 0);
-        let mut told = told(&incident, Step::Opened, 0);
-        told.add(Step::GaveUp(12), &incident, at(1));
-        told.add(Step::Recovered, &incident, at(2));
-        let json = serde_json::to_string(&told).unwrap();
-        assert_eq!(
-            json,
-            r#"{"steps":[{"step":"opened","at":"2027-01-15T08:00:00Z"},{"step":"gave-up-12","at":"2027-01-15T08:00:01Z"},{"step":"recovered","at":"2027-01-15T08:00:02Z"}],"given_up":0}"#
-        );
-        assert_eq!(serde_json::from_str::<Told>(&json).unwrap(), told);
-        assert!("gave-up-".parse::<Step>().is_err() && "Opened".parse::<Step>().is_err());
-    }
-
-    proptest! {
-        /// Whatever happens: every dead letter is told, each step once, the recovery last and never without a cause.
-        #[test]
-        fn every_history_is_told_once_and_to_its_end(
-            history in proptest::collection::vec((0u8..3, 0i64..4000), 0..40)
-        ) {
-            let mut incident = fails(None, 503, 0);
-            let mut told = Told::default();
-            let mut now = 0;
-            for (what, later) in history {
-                now += later;
-                match what {
-                    0 => incident = fails(Some(incident), 503, now),
-                    1 => incident.gave_up(id(), Kind::TokenCreated, at(now)),
-                    _ => {}
-                }
-                while let Due::Now(step) = due(&incident, &told, at(now)) {
-                    told.add(step, &incident, at(now));
-                }
-            }
-            let opened_late = told.first().is_none() && incident.given_up.count == 0;
-            let incident = recovers(incident, now + 1);
-            while let Due::Now(step) = due(&incident, &told, at(now + 1)) {
-                told.add(step, &incident, at(now + 1));
-            }
-            prop_assert_eq!(due(&incident, &told, at(now + 99_999)), Due::Nothing);
-            prop_assert_eq!(told.given_up, incident.given_up.count);
-            let names: Vec<_> = told.steps.iter().map(|told| told.step).collect();
-            let unique: std::collections::HashSet<_> = names.iter().collect();
-            prop_assert_eq!(unique.len(), names.len());
-            prop_assert_eq!(names.last().copied(), (!opened_late).then_some(Step::Recovered));
-        }
-    }
-}
+mod tests;

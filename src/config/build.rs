@@ -119,6 +119,7 @@ fn destinations_of(tables: &CircleTables<'_>, shop: &ShopTable, mode: &ModeTable
                 rate: company.rate(&shop.delivery),
                 timeouts: company.timeouts(&shop.delivery),
                 answer_check: shop.answer_check,
+                tells_attempts: company.tells_attempts(&shop.delivery),
                 allow_private: shop.allow_private,
                 ca: shop.ca.clone(),
                 client_certificate: shop.client_certificate.clone(),

@@ -65,7 +65,6 @@ pub(super) const PADDED_SECRET: Code = Code("W011");
 
 pub(super) const SHARED_URL: Code = Code("N001");
 pub(super) const NAMED_SHOP_WITHOUT_URL: Code = Code("N002");
-pub(super) const NOT_YET: Code = Code("N003");
 pub(super) const SAVED_CARDS_WITHHELD: Code = Code("N004");
 
 impl Code {

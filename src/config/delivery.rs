@@ -19,6 +19,7 @@ pub(super) struct DeliveryKeys {
     concurrency: Option<NonZeroUsize>,
     rate: Option<f64>,
     timeouts: TimeoutKeys,
+    tells_attempts: Option<bool>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -35,13 +36,6 @@ impl DeliveryKeys {
             problems,
             word(&[("incident", false), ("every-attempt", true)]),
         );
-        if let Some(each) = each.at().filter(|each| each.value) {
-            problems.push(not_yet(Problem::new(
-                codes::NOT_YET,
-                &each.spot,
-                "one e-mail per failed attempt is not sent by this version",
-            )));
-        }
         Self {
             automatic_retry: table.optional("automatic_retry", problems, flag).value(),
             retry_delays: table.optional("retry_delays", problems, growing).value(),
@@ -51,6 +45,7 @@ impl DeliveryKeys {
             timeouts: table
                 .optional("timeouts", problems, timeouts)
                 .or(TimeoutKeys::default()),
+            tells_attempts: each.value(),
         }
     }
 
@@ -85,6 +80,11 @@ impl DeliveryKeys {
         shop.rate.or(self.rate)
     }
 
+    /// Whether each failed attempt is an e-mail.
+    pub(super) fn tells_attempts(&self, shop: &Self) -> bool {
+        shop.tells_attempts.or(self.tells_attempts).unwrap_or(false)
+    }
+
     /// How long an attempt may take.
     pub(super) fn timeouts(&self, shop: &Self) -> Timeouts {
         let (ours, default) = (&self.timeouts, Timeouts::default());
@@ -95,13 +95,6 @@ impl DeliveryKeys {
             whole: shop.whole.or(ours.whole).unwrap_or(default.whole),
         }
     }
-}
-
-/// Says of a key that is understood and has no effect.
-pub(super) fn not_yet(problem: Problem) -> Problem {
-    problem
-        .why("the key is checked, and has no effect yet")
-        .instead("leave it out, or leave it for a later version")
 }
 
 /// Bodies that wait, parked or for a replay, are kept for so long (design.md 4).

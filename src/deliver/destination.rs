@@ -12,12 +12,15 @@ use tokio::time::Instant;
 
 use super::schedule::{Ended, Job, Limits, Question, Schedule, Step};
 use super::{Client, Connection, Renderer, Settings, SetupError};
-use crate::domain::{Attempted, Cause, Clock, DestinationKey, Incident, Kind, NotificationId, Outcome};
+use crate::domain::{Attempted, Cause, Clock, DestinationKey, Incident, Kind, LastFailure, NotificationId, Outcome};
 use crate::metrics::DeliveringTo;
 use crate::outbox::{AttemptRecord, Inbox, Lease, News, Next, Outbox, OutboxError};
 
 /// How long a store that does not answer is left alone.
 const STORE_PAUSE: Duration = Duration::from_secs(1);
+
+/// Successes during an incident that are written with it together.
+const SUCCESSES_AT_ONCE: u64 = 1_000;
 
 /// What a destination is to do, as its keeper is told.
 #[derive(Clone, Debug)]
@@ -54,6 +57,8 @@ struct State {
     retry_refused_at: Option<Instant>,
     /// The incident as it will be, once deliveries are given up.
     giving_up: Option<Incident>,
+    /// The store did not take the end of the incident; not again before this.
+    retry_end_at: Option<Timestamp>,
     lost: bool,
 }
 
@@ -142,6 +147,7 @@ async fn serve(
         refused: Vec::new(),
         retry_refused_at: None,
         giving_up: None,
+        retry_end_at: None,
         lost: false,
     };
     let destination = Arc::new(Destination {
@@ -269,6 +275,7 @@ impl Destination {
             }
             self.record_again(state);
         }
+        let ends_at = self.end_incident(state, now);
         let step = state.schedule.next(now);
         self.inbox.behind_with(state.schedule.behind(now));
         Some(match step {
@@ -279,8 +286,27 @@ impl Destination {
                 }
                 Turn::Attempt(job)
             }
-            Step::Wait(until) => Turn::Wait(until),
+            Step::Wait(until) => Turn::Wait(until.into_iter().chain(ends_at).min()),
         })
+    }
+
+    /// Ends the incident if it is over; if that only takes time, returns when.
+    fn end_incident(&self, state: &mut State, now: Timestamp) -> Option<Timestamp> {
+        let incident = state.incident.as_mut()?;
+        let ends_at = incident.ends_at()?;
+        if !state.schedule.is_drained() {
+            return None;
+        }
+        let at = state.retry_end_at.map_or(ends_at, |retry| retry.max(ends_at));
+        if at > now {
+            return Some(at);
+        }
+        incident.end(now);
+        state.retry_end_at = None;
+        if let Err(error) = self.outbox.end_incident(self.lease, incident.clone(), &self.inbox) {
+            tracing::error!(%error, destination = %self.key, "cannot note that {} works again: {error}", self.key);
+        }
+        None
     }
 
     /// Takes note of everything that the writer has told.
@@ -296,6 +322,12 @@ impl Destination {
                 }
                 News::Refused { record, why } => self.refused(state, *record, &why),
                 News::Resumed { give_up_from } => state.give_up_from = give_up_from,
+                News::StillOpen => {
+                    state.retry_end_at = Some(now.saturating_add(STORE_PAUSE).unwrap_or(now));
+                    if let Some(incident) = &mut state.incident {
+                        incident.recovered_at = None;
+                    }
+                }
                 _ => {}
             }
         }
@@ -474,6 +506,8 @@ impl Destination {
                 .unwrap_or_default(),
             next: ended.next,
             incident,
+            told_apart: LastFailure::from_outcome(&outcome, now).filter(|_| settings.tells_attempts),
+            complaint: complaint(&outcome),
             down_since: state.schedule.down_since(),
         };
         // Still under the lock, so that the records of the destination, with its incident, keep their order.
@@ -493,13 +527,17 @@ impl Destination {
             kind,
             outcome,
             gave_up: ended.next == Next::DeadLetter,
-            still_failing: ended.still_failing,
             at: now,
         };
         state.incident = Incident::observe(state.incident.take(), &attempted);
-        // A success that does not end it is written with the next failure, or with the end.
-        let worth_writing = |incident: &Incident| incident.last_failure.at == now || !incident.is_open();
-        state.incident.clone().filter(worth_writing)
+        let worth_writing = |incident: &&Incident| {
+            incident.is_open()
+                && (incident.last_failure.at == now
+                    || incident.well_since == Some(now)
+                    // The other successes are written with what comes next; a restart may forget so many.
+                    || incident.delivered.is_multiple_of(SUCCESSES_AT_ONCE))
+        };
+        state.incident.as_ref().filter(worth_writing).cloned()
     }
 
     fn log(&self, id: NotificationId, attempt: u32, outcome: &Outcome, took: Duration) {
@@ -534,6 +572,14 @@ impl Destination {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What the shop's plugin says against what it took; about the signature it is an incident.
+fn complaint(outcome: &Outcome) -> Option<String> {
+    match outcome {
+        Outcome::Delivered { ko: Some(verdict), .. } if !verdict.about_signature => Some(verdict.text.clone()),
+        _ => None,
     }
 }
 

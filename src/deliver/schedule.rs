@@ -81,8 +81,6 @@ pub(super) struct Ended {
     pub(super) next: Next,
     /// Failures that counted.
     pub(super) counted: u32,
-    /// Other deliveries that failed before and are still open.
-    pub(super) still_failing: usize,
 }
 
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -148,6 +146,8 @@ pub(super) struct Schedule {
     recording: usize,
     /// Open deliveries that have failed.
     failing: usize,
+    /// The highest seq while there was trouble: what waited then is drained first, before that is over.
+    troubled: i64,
     /// Attempts at once while it returns: 1, 2, 4, …
     ramp: usize,
     ramp_successes: usize,
@@ -196,6 +196,7 @@ impl Schedule {
             running: 0,
             recording: 0,
             failing: usize::try_from(owned.failing).unwrap_or(usize::MAX),
+            troubled: owned.last,
             ramp,
             ramp_successes: 0,
             next_probe: now,
@@ -237,7 +238,7 @@ impl Schedule {
                 self.becomes_backlog();
             }
             News::Recorded { lane, next, .. } => self.recorded(*lane, *next, now),
-            News::Refused { .. } => {}
+            News::Refused { .. } | News::StillOpen => {}
             News::Resumed { .. } => {
                 self.paused = false;
                 self.start_ramp();
@@ -307,6 +308,19 @@ impl Schedule {
             && self.running < self.concurrency()
             && self.health.down_since().is_none()
             && (anything || self.next_due(now).is_some())
+    }
+
+    /// Whether it is up, and nothing waits of what waited while there was trouble.
+    pub(super) fn is_drained(&self) -> bool {
+        let may_hide_older = |entry: &Entry| match entry {
+            Entry::Opening { .. } => true,
+            Entry::Queued { head } | Entry::Waiting { head } => head.seq <= self.troubled,
+            Entry::Recording { seq, .. } | Entry::Running { seq, .. } => *seq <= self.troubled,
+        };
+        self.health.down_since().is_none()
+            && self.failing == 0
+            && self.read >= self.troubled
+            && !self.lanes.values().any(may_hide_older)
     }
 
     /// New deliveries that only wait for us: none while the destination is paused, down or at its rate limit.
@@ -408,6 +422,7 @@ impl Schedule {
     /// An attempt has ended well.
     pub(super) fn succeeded(&mut self, job: Job, now: Timestamp) -> Ended {
         if self.health.succeeded(now) {
+            self.troubled = self.last;
             self.start_ramp();
         } else {
             self.climb();
@@ -425,6 +440,7 @@ impl Schedule {
         now: Timestamp,
         stretch: f64,
     ) -> Ended {
+        self.troubled = self.last;
         let was_up = self.health.down_since().is_none();
         let failure = Failure {
             lane: job.head.lane,
@@ -474,12 +490,7 @@ impl Schedule {
             again: false,
         };
         self.lanes.insert(lane, recording);
-        let itself = usize::from(failing);
-        Ended {
-            next,
-            counted,
-            still_failing: self.failing - itself,
-        }
+        Ended { next, counted }
     }
 
     fn handed_over(&mut self, named: Named) {

@@ -24,6 +24,8 @@ pub struct Settings {
     pub rate: Option<f64>,
     pub timeouts: Timeouts,
     pub answer_check: AnswerCheck,
+    /// Whether people want an e-mail of each failed attempt (`failure_emails_on = "every-attempt"`).
+    pub tells_attempts: bool,
     /// Whether its host may have a private, loopback or link-local address.
     pub allow_private: bool,
     /// PEM file with the only authorities to trust; `None`: the system's.

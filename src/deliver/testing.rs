@@ -23,6 +23,7 @@ pub(super) fn settings(rendition: Rendition, url: &str) -> Settings {
         rate: None,
         timeouts: Timeouts::default(),
         answer_check: AnswerCheck::Verdict,
+        tells_attempts: false,
         allow_private: false,
         ca: None,
         client_certificate: None,

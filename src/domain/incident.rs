@@ -1,14 +1,22 @@
 use std::collections::BTreeSet;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::{Cause, Kind, NotificationId, Outcome, useful_text};
 
+/// A failure so soon after the end is the same trouble; and once it came back, it is over when it was well for so long.
+const SPAN: SignedDuration = SignedDuration::from_mins(10);
+
 /// One destination in trouble, from its first failure to its recovery.
 ///
-/// The owner of the destination keeps at most one that is open, shows it every attempt ([`Incident::observe`]), and
-/// stores it with that attempt. Who is told what of it is decided elsewhere, from what stands here.
+/// The owner of the destination shows it every attempt ([`Incident::observe`]), and stores it with that attempt. Who is
+/// told what of it is decided elsewhere, from what stands here.
+///
+/// It may end once an attempt has succeeded and nothing waits of what waited while it failed: at once, for whoever was
+/// told of it is glad to hear that. If the destination fails again within ten minutes, it is the same incident, and
+/// from then on it ends only after ten minutes without a failure: so a shop that flaps for hours is told to have
+/// recovered at most twice.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Incident {
     /// The first failure.
@@ -22,7 +30,13 @@ pub struct Incident {
     pub given_up: GivenUp,
     /// Deliveries that arrived since it was opened.
     pub delivered: u64,
-    /// When it was over; nothing is added afterwards.
+    /// The first failure, or the first one after it was over.
+    pub failing_since: Timestamp,
+    /// The first success after the last failure.
+    pub well_since: Option<Timestamp>,
+    /// Whether it was over before, and came back.
+    pub relapsed: bool,
+    /// When it was over; it may come back ([`Incident::spans`]).
     pub recovered_at: Option<Timestamp>,
 }
 
@@ -61,12 +75,33 @@ impl Symptom {
             },
         }
     }
+
+    /// What ails several destinations alike: the cause, or hundreds of the status (design.md 9).
+    pub fn class(self) -> Class {
+        match self {
+            Self::Failed(Cause::Status(status)) => Class::Status(status / 100),
+            Self::Failed(cause) => Class::Failed(cause),
+            Self::KoSignature => Class::KoSignature,
+        }
+    }
+}
+
+/// Symptoms that are alike.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Class {
+    /// Without a status.
+    Failed(Cause),
+    KoSignature,
+    /// 4: 400 to 499.
+    Status(u16),
 }
 
 /// The dead letters of an incident.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct GivenUp {
     pub count: u64,
+    /// Those of them that were given up without another attempt.
+    pub unattempted: u64,
     pub first_at: Option<Timestamp>,
     /// The first [`GivenUp::LISTED`].
     pub first: Vec<(NotificationId, Kind)>,
@@ -85,8 +120,6 @@ pub struct Attempted<'a> {
     pub outcome: &'a Outcome,
     /// Whether this failure makes the delivery a dead letter.
     pub gave_up: bool,
-    /// Deliveries of the destination, other than this one, that failed before and wait for another attempt.
-    pub still_failing: usize,
     /// When it ended.
     pub at: Timestamp,
 }
@@ -94,25 +127,47 @@ pub struct Attempted<'a> {
 impl Incident {
     /// Returns the incident after this attempt; `None` if there is nothing to tell of.
     ///
-    /// A failure opens one if none is open. A recovered one is returned once, to be stored, and counts as none from
-    /// then on.
+    /// A failure opens one if there is none; one that is over it opens again, if that was not long ago.
     pub fn observe(current: Option<Self>, attempted: &Attempted<'_>) -> Option<Self> {
-        let open = current.filter(Self::is_open);
+        let current = current.filter(|incident| incident.spans(attempted.at));
         let Some(symptom) = symptom(attempted.outcome) else {
-            return open.map(|mut incident| {
-                incident.succeeded(attempted.still_failing, attempted.at);
+            return current.map(|mut incident| {
+                incident.succeeded(attempted.at);
                 incident
             });
         };
-        let mut incident = open.unwrap_or_else(|| Self::open(symptom, attempted.outcome, attempted.at));
+        let mut incident = current.unwrap_or_else(|| Self::open(symptom, attempted.outcome, attempted.at));
         incident.failed(symptom, attempted.outcome, attempted.kind, attempted.at);
         if attempted.outcome.is_delivered() {
             incident.delivered += 1;
         }
         if attempted.gave_up {
-            incident.gave_up(attempted.notification, attempted.kind, attempted.at);
+            incident.dead_letter(attempted.notification, attempted.kind, attempted.at);
         }
         Some(incident)
+    }
+
+    /// Whether a failure at this time is part of it.
+    pub fn spans(&self, at: Timestamp) -> bool {
+        // One that came back was well for ten minutes before it ended.
+        self.settled_at().is_none_or(|settled| at < settled)
+    }
+
+    /// When it is over, if nothing waits of what waited while it failed; `None`: not before something has succeeded.
+    pub fn ends_at(&self) -> Option<Timestamp> {
+        let well_since = self.well_since.filter(|_| self.is_open())?;
+        Some(if self.relapsed { well_since + SPAN } else { well_since })
+    }
+
+    /// From when on it cannot come back; `None` while it is open.
+    pub fn settled_at(&self) -> Option<Timestamp> {
+        let over = self.recovered_at?;
+        Some(if self.relapsed { over } else { over + SPAN })
+    }
+
+    /// It is over.
+    pub fn end(&mut self, at: Timestamp) {
+        self.recovered_at = Some(at);
     }
 
     /// Whether it is not over.
@@ -120,8 +175,13 @@ impl Incident {
         self.recovered_at.is_none()
     }
 
-    /// Adds a dead letter; also for a delivery that is given up without another attempt.
+    /// Adds a delivery that is given up without another attempt.
     pub fn gave_up(&mut self, notification: NotificationId, kind: Kind, at: Timestamp) {
+        self.given_up.unattempted += 1;
+        self.dead_letter(notification, kind, at);
+    }
+
+    fn dead_letter(&mut self, notification: NotificationId, kind: Kind, at: Timestamp) {
         self.kinds.insert(kind);
         self.given_up.count += 1;
         self.given_up.first_at.get_or_insert(at);
@@ -138,26 +198,40 @@ impl Incident {
             kinds: BTreeSet::new(),
             given_up: GivenUp::default(),
             delivered: 0,
+            failing_since: at,
+            well_since: None,
+            relapsed: false,
             recovered_at: None,
         }
     }
 
     fn failed(&mut self, symptom: Symptom, outcome: &Outcome, kind: Kind, at: Timestamp) {
+        if self.recovered_at.take().is_some() {
+            self.relapsed = true;
+            self.failing_since = at;
+        }
+        self.well_since = None;
         self.failures += 1;
         self.last_failure = LastFailure::of(symptom, outcome, at);
         self.kinds.insert(kind);
     }
 
-    /// One success is not the end while deliveries that failed still wait: they may be refused again.
-    fn succeeded(&mut self, still_failing: usize, at: Timestamp) {
-        self.delivered += 1;
-        if still_failing == 0 {
-            self.recovered_at = Some(at);
+    fn succeeded(&mut self, at: Timestamp) {
+        if self.is_open() {
+            self.delivered += 1;
+            self.well_since.get_or_insert(at);
         }
     }
 }
 
 impl LastFailure {
+    /// The failure that this outcome is, if it is one.
+    pub fn from_outcome(outcome: &Outcome, at: Timestamp) -> Option<Self> {
+        outcome
+            .cause()
+            .map(|cause| Self::of(Symptom::Failed(cause), outcome, at))
+    }
+
     fn of(symptom: Symptom, outcome: &Outcome, at: Timestamp) -> Self {
         let detail = match outcome {
             Outcome::Delivered { ko, .. } => ko.as_ref().map_or("", |verdict| &verdict.text),
@@ -225,31 +299,30 @@ mod tests {
         }))
     }
 
-    fn attempted(outcome: &Outcome, still_failing: usize, s: i64) -> Attempted<'_> {
+    fn attempted(outcome: &Outcome, s: i64) -> Attempted<'_> {
         Attempted {
             notification: NotificationId::new(second(0)),
             kind: Kind::TokenUpdated,
             outcome,
             gave_up: false,
-            still_failing,
             at: second(s),
         }
     }
 
     #[test]
     fn success_without_an_incident_is_nothing() {
-        assert_eq!(Incident::observe(None, &attempted(&delivered(None), 0, 0)), None);
+        assert_eq!(Incident::observe(None, &attempted(&delivered(None), 0)), None);
     }
 
     #[test]
     fn first_failure_opens_and_the_newest_is_remembered() {
-        let incident = Incident::observe(None, &attempted(&refused(), 0, 0));
+        let incident = Incident::observe(None, &attempted(&refused(), 0));
         let timed_out = Outcome::Unavailable {
             cause: Cause::TimedOut,
             answer: None,
             detail: "no answer within 30 s".into(),
         };
-        let incident = Incident::observe(incident, &attempted(&timed_out, 0, 30)).unwrap();
+        let incident = Incident::observe(incident, &attempted(&timed_out, 30)).unwrap();
         assert_eq!((incident.opened_at, incident.failures), (second(0), 2));
         assert_eq!(incident.last_failure.symptom, Symptom::Failed(Cause::TimedOut));
         assert_eq!(
@@ -260,36 +333,62 @@ mod tests {
     }
 
     #[test]
-    fn it_is_over_when_nothing_that_failed_still_waits() {
-        let incident = Incident::observe(None, &attempted(&refused(), 0, 0));
-        let incident = Incident::observe(incident, &attempted(&delivered(None), 3, 60)).unwrap();
-        assert!(incident.is_open());
-        let incident = Incident::observe(Some(incident), &attempted(&delivered(None), 0, 61)).unwrap();
-        assert_eq!((incident.recovered_at, incident.delivered), (Some(second(61)), 2));
+    fn it_may_end_at_once_after_the_first_success() {
+        let incident = Incident::observe(None, &attempted(&refused(), 0)).unwrap();
+        assert_eq!(incident.ends_at(), None);
+        let incident = Incident::observe(Some(incident), &attempted(&delivered(None), 60)).unwrap();
+        let mut incident = Incident::observe(Some(incident), &attempted(&delivered(None), 61)).unwrap();
+        assert!(incident.is_open(), "something may still wait");
+        assert_eq!((incident.ends_at(), incident.delivered), (Some(second(60)), 2));
+        incident.end(second(65));
+        assert_eq!((incident.recovered_at, incident.ends_at()), (Some(second(65)), None));
         assert_eq!(incident.last_failure.answer, "Not today");
     }
 
     #[test]
-    fn failure_after_the_end_opens_another() {
-        let incident = Incident::observe(None, &attempted(&refused(), 0, 0));
-        let over = Incident::observe(incident, &attempted(&delivered(None), 0, 10));
+    fn failure_soon_after_the_end_is_the_same_trouble_and_then_it_must_stay_well() {
+        let mut incident = Incident::observe(None, &attempted(&refused(), 0)).unwrap();
+        incident = Incident::observe(Some(incident), &attempted(&delivered(None), 10)).unwrap();
+        incident.end(second(10));
+        let over = incident.clone();
         assert_eq!(
-            Incident::observe(over.clone(), &attempted(&delivered(None), 0, 11)),
+            Incident::observe(Some(over.clone()), &attempted(&delivered(None), 11)),
+            Some(over.clone()),
+            "nothing is added"
+        );
+        let again = Incident::observe(Some(over), &attempted(&refused(), 609)).unwrap();
+        assert!(again.is_open() && again.relapsed);
+        assert_eq!(
+            (again.opened_at, again.failing_since, again.failures),
+            (second(0), second(609), 2)
+        );
+        let well = Incident::observe(Some(again), &attempted(&delivered(None), 620)).unwrap();
+        assert_eq!(well.ends_at(), Some(second(620 + 600)));
+        let fails = Incident::observe(Some(well), &attempted(&refused(), 1_000)).unwrap();
+        assert_eq!(fails.ends_at(), None, "it was not well for long enough");
+    }
+
+    #[test]
+    fn failure_long_after_the_end_opens_another() {
+        let mut over = Incident::observe(None, &attempted(&refused(), 0)).unwrap();
+        over.end(second(10));
+        assert_eq!(
+            Incident::observe(Some(over.clone()), &attempted(&delivered(None), 610)),
             None
         );
-        let next = Incident::observe(over, &attempted(&refused(), 0, 12)).unwrap();
-        assert_eq!((next.opened_at, next.failures, next.delivered), (second(12), 1, 0));
+        let next = Incident::observe(Some(over), &attempted(&refused(), 610)).unwrap();
+        assert_eq!((next.opened_at, next.failures, next.relapsed), (second(610), 1, false));
     }
 
     #[test]
     fn complaint_about_the_signature_opens_although_it_was_delivered() {
-        assert_eq!(Incident::observe(None, &attempted(&ko(false), 0, 0)), None);
-        let incident = Incident::observe(None, &attempted(&ko(true), 0, 0)).unwrap();
+        assert_eq!(Incident::observe(None, &attempted(&ko(false), 0)), None);
+        let incident = Incident::observe(None, &attempted(&ko(true), 0)).unwrap();
         assert_eq!(incident.last_failure.symptom, Symptom::KoSignature);
         assert!(incident.last_failure.symptom.needs_a_person());
         assert_eq!((incident.failures, incident.delivered), (1, 1));
-        let incident = Incident::observe(Some(incident), &attempted(&delivered(None), 0, 5)).unwrap();
-        assert!(!incident.is_open());
+        let incident = Incident::observe(Some(incident), &attempted(&delivered(None), 5)).unwrap();
+        assert_eq!(incident.ends_at(), Some(second(5)));
     }
 
     #[test]
@@ -298,7 +397,7 @@ mod tests {
             None,
             &Attempted {
                 gave_up: true,
-                ..attempted(&refused(), 0, 0)
+                ..attempted(&refused(), 0)
             },
         )
         .unwrap();
@@ -321,29 +420,38 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever happens to a destination, the store gives the incident back as it was, and its counts add up.
+        /// Whatever happens to a destination: its counts add up, the store gives it back as it was, it comes back at most
+        /// once, and between two incidents there are ten minutes without a failure.
         #[test]
         fn any_history_is_counted_and_survives_the_store(
-            history in proptest::collection::vec((0u8..4, any::<bool>(), 0usize..3), 1..60)
+            history in proptest::collection::vec((0u8..4, any::<bool>(), any::<bool>(), 0i64..400), 1..80)
         ) {
-            let mut current: Option<Incident> = None;
-            for (s, (what, gave_up, still_failing)) in history.into_iter().enumerate() {
+            let (mut current, mut s, mut last_failure): (Option<Incident>, i64, _) = (None, 0, None);
+            for (what, gave_up, drained, later) in history {
+                s += later;
                 let outcome = match what { 0 => delivered(None), 1 => ko(false), 2 => ko(true), _ => refused() };
-                let before = current.clone().filter(Incident::is_open);
-                let gave_up = gave_up && !outcome.is_delivered();
-                let s = i64::try_from(s).unwrap();
-                current = Incident::observe(current, &Attempted { gave_up, ..attempted(&outcome, still_failing, s) });
-                let failed = u64::from(what >= 2);
-                match &current {
-                    None => prop_assert!(before.is_none() && failed == 0),
-                    Some(now) => {
-                        prop_assert_eq!(now.failures, before.as_ref().map_or(0, |b| b.failures) + failed);
-                        prop_assert_eq!(now.recovered_at.is_some(), failed == 0 && still_failing == 0);
-                        prop_assert!(now.failures >= 1 && now.given_up.count <= now.failures);
-                        let json = serde_json::to_string(now).unwrap();
-                        prop_assert_eq!(&serde_json::from_str::<Incident>(&json).unwrap(), now);
-                    }
+                let before = current.clone().filter(|incident| incident.spans(second(s)));
+                let (failed, gave_up) = (what >= 2, gave_up && !outcome.is_delivered());
+                current = Incident::observe(current, &Attempted { gave_up, ..attempted(&outcome, s) });
+                let Some(incident) = &mut current else {
+                    prop_assert!(before.is_none() && !failed);
+                    continue;
+                };
+                prop_assert_eq!(incident.failures, before.as_ref().map_or(0, |b| b.failures) + u64::from(failed));
+                prop_assert!(incident.failures >= 1 && incident.given_up.count <= incident.failures);
+                if before.is_none() {
+                    prop_assert!(last_failure.is_none_or(|last| second(s) >= last + SPAN));
                 }
+                if failed {
+                    prop_assert!(incident.is_open() && incident.ends_at().is_none());
+                    last_failure = Some(second(s));
+                }
+                if drained && let Some(at) = incident.ends_at().filter(|at| *at <= second(s)) {
+                    prop_assert!(!incident.relapsed || last_failure.is_some_and(|last| at >= last + SPAN));
+                    incident.end(second(s));
+                }
+                let json = serde_json::to_string(incident).unwrap();
+                prop_assert_eq!(&serde_json::from_str::<Incident>(&json).unwrap(), &*incident);
             }
         }
     }

@@ -29,7 +29,7 @@ pub use disk::DiskRoom;
 pub use excerpt::{one_line, shown_token, shown_url, useful_text};
 pub use health::{Decision, Failure, Health, PROBE_EVERY};
 pub use ids::{BadId, LegalEntityId, NotificationId, ShopId};
-pub use incident::{Attempted, GivenUp, Incident, LastFailure, Symptom};
+pub use incident::{Attempted, Class, GivenUp, Incident, LastFailure, Symptom};
 pub use kind::{Kind, KindPattern};
 pub use mode::{Format, Mode};
 pub use retry::RetryPolicy;

@@ -31,6 +31,8 @@ pub enum News {
     },
     /// An operator lets the destination go on; `give_up_after` counts from here at the earliest.
     Resumed { give_up_from: Timestamp },
+    /// The end of the incident could not be written.
+    StillOpen,
 }
 
 /// Where the writer leaves the news of one destination.

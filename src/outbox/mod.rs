@@ -44,6 +44,7 @@ mod rows;
 mod sqlite;
 mod verbs;
 
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -68,8 +69,9 @@ pub use reads::{
     Item, ItemPage, MOST_COUNTED, NotificationLine, Shown, ShownDelivery, Space, Totals, Wanted, WantedState, space,
 };
 pub use rows::{
-    Accepted, Acknowledged, AttemptRecord, DueEmail, Gone, Head, IncidentRow, Lease, Named, NewEmail, Next, Old,
-    OutboxError, Owned, Page, StoredNotification, Telling, TroubleRow, Waiting, WaitingNotification,
+    Accepted, Acknowledged, AttemptRecord, Complaint, DueEmail, Gone, Head, HeldEmail, IncidentRow, Lease, Named,
+    NewEmail, Next, Old, OutboxError, Owned, Page, StoredNotification, Telling, TroubleRow, UntoldAttempt, Waiting,
+    WaitingNotification,
 };
 pub use sqlite::{BackupError, Copy, OpenError, back_up};
 pub use verbs::{Batch, Foreseen, Found, Kept, LeftOut, Progress, Rerouted, VerbId, VerbResult, VerbRow, VerbState};
@@ -315,6 +317,21 @@ impl Outbox {
         self.shared.store.queue.task(Box::new(task))
     }
 
+    /// Writes that an incident is over, unless it has failed again meanwhile; if it could not be written, the inbox tells
+    /// ([`News::StillOpen`]).
+    ///
+    /// # Errors
+    ///
+    /// [`OutboxError::Failed`]: the store is closed.
+    pub fn end_incident(&self, lease: Lease, incident: Incident, inbox: &Arc<Inbox>) -> Result<(), OutboxError> {
+        let end = sqlite::EndOfIncident::new(lease, incident, inbox);
+        let task = move |ledger: &mut _| {
+            sqlite::end_incident(ledger, end)
+                .inspect_err(|error| tracing::error!(%error, "cannot note the end of an incident: {error}"))
+        };
+        self.shared.store.queue.task(Box::new(task))
+    }
+
     /// Open deliveries after a seq, at most `limit`, with the highest seq of the same moment.
     ///
     /// # Errors
@@ -522,7 +539,8 @@ impl Outbox {
         &self.shared.alert_changed
     }
 
-    /// Incidents that have changed since they were last told of.
+    /// Incidents that are open, or have changed since they were last told of, with those that are told together with
+    /// them. One that cannot be read is left out.
     ///
     /// # Errors
     ///
@@ -561,9 +579,114 @@ impl Outbox {
     ///
     /// [`OutboxError::Failed`] if the store cannot be read.
     pub async fn unseen_troubles(&self, limit: u32) -> Result<Vec<TroubleRow>, OutboxError> {
-        self.shared
+        let (troubles, unreadable) = self
+            .shared
             .store
             .ask(move |connection| sqlite::unseen_troubles(connection, limit))
+            .await?;
+        if !unreadable.is_empty() {
+            tracing::error!(?unreadable, "cannot read some troubles, leaving them untold");
+            self.tell_troubles(unreadable, Vec::new(), Timestamp::UNIX_EPOCH)
+                .await?;
+        }
+        Ok(troubles)
+    }
+
+    /// How many deliveries wait for a destination: exact within `counted`, at most so many below it.
+    ///
+    /// # Errors
+    ///
+    /// [`OutboxError::Failed`] if the store cannot be read.
+    pub async fn waiting_count(&self, key: &DestinationKey, counted: Range<u64>) -> Result<u64, OutboxError> {
+        let key = key.clone();
+        let ask = move |connection: &_| sqlite::waiting_count(connection, &key, &counted);
+        self.shared.store.ask(ask).await
+    }
+
+    /// Failed attempts of which people want an e-mail, in the order of their records.
+    ///
+    /// # Errors
+    ///
+    /// [`OutboxError::Failed`] if the store cannot be read.
+    pub async fn untold_attempts(&self, limit: u32) -> Result<Vec<UntoldAttempt>, OutboxError> {
+        self.shared
+            .store
+            .ask(move |connection| sqlite::untold_attempts(connection, limit))
+            .await
+    }
+
+    /// Makes the e-mails of failed attempts up to this one, and forgets that they were untold, in one transaction.
+    ///
+    /// # Errors
+    ///
+    /// [`OutboxError`]: neither was written.
+    pub async fn tell_attempts(&self, up_to: i64, emails: Vec<NewEmail>, now: Timestamp) -> Result<(), OutboxError> {
+        self.shared
+            .store
+            .write(move |ledger| ledger.tell_attempts(up_to, &emails, now))
+            .await
+    }
+
+    /// What shops' plugins have said against what they took, the first of each destination and day, that was not told.
+    ///
+    /// # Errors
+    ///
+    /// [`OutboxError::Failed`] if the store cannot be read.
+    pub async fn untold_complaints(&self, limit: u32) -> Result<Vec<Complaint>, OutboxError> {
+        self.shared
+            .store
+            .ask(move |connection| sqlite::untold_complaints(connection, limit))
+            .await
+    }
+
+    /// Makes the e-mails of these, and remembers that they were told, in one transaction.
+    ///
+    /// # Errors
+    ///
+    /// [`OutboxError`]: neither was written.
+    pub async fn tell_complaints(
+        &self,
+        ids: Vec<i64>,
+        emails: Vec<NewEmail>,
+        now: Timestamp,
+    ) -> Result<(), OutboxError> {
+        self.shared
+            .store
+            .write(move |ledger| ledger.tell_complaints(&ids, &emails, now))
+            .await
+    }
+
+    /// The e-mails that are held back, by address.
+    ///
+    /// # Errors
+    ///
+    /// [`OutboxError::Failed`] if the store cannot be read.
+    pub async fn held_emails(&self) -> Result<Vec<HeldEmail>, OutboxError> {
+        self.shared.store.ask(sqlite::held_emails).await
+    }
+
+    /// Makes one e-mail that stands for those that are held back for its address, up to this one.
+    ///
+    /// # Errors
+    ///
+    /// [`OutboxError`]: nothing was written.
+    pub async fn tell_digest(&self, up_to: i64, email: NewEmail, now: Timestamp) -> Result<(), OutboxError> {
+        self.shared
+            .store
+            .write(move |ledger| ledger.tell_digest(up_to, &email, now))
+            .await
+    }
+
+    /// When the newest e-mail of a thread was made for an address.
+    ///
+    /// # Errors
+    ///
+    /// [`OutboxError::Failed`] if the store cannot be read.
+    pub async fn last_told_to(&self, thread: &str, to: &str) -> Result<Option<Timestamp>, OutboxError> {
+        let (thread, to) = (thread.to_owned(), to.to_owned());
+        self.shared
+            .store
+            .ask(move |connection| sqlite::last_told_to(connection, &thread, &to))
             .await
     }
 

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 
 use crate::domain::{
-    DestinationKey, Format, Incident, Kind, Lane, LegalEntityId, Mode, NotificationId, ShopId, Trouble,
+    DestinationKey, Format, Incident, Kind, Lane, LastFailure, LegalEntityId, Mode, NotificationId, ShopId, Trouble,
 };
 
 /// What became of a notification.
@@ -143,6 +143,7 @@ pub struct Owned {
     pub paused: bool,
     pub give_up_from: Timestamp,
     pub down_since: Option<Timestamp>,
+    /// The newest one, if a failure now would be part of it.
     pub incident: Option<Incident>,
     /// Open deliveries that have failed before: the incident ends when none is left.
     pub failing: u64,
@@ -177,6 +178,10 @@ pub struct AttemptRecord {
     pub next: Next,
     /// The destination's incident after this attempt, if it has changed.
     pub incident: Option<Incident>,
+    /// The failure, where people want an e-mail of each.
+    pub told_apart: Option<LastFailure>,
+    /// What the shop's plugin said against what it took, not about the signature.
+    pub complaint: Option<String>,
     /// Since when the destination is down, after this attempt; a take-over must not hit a dead shop anew.
     pub down_since: Option<Timestamp>,
 }
@@ -188,7 +193,8 @@ impl AttemptRecord {
     }
 }
 
-/// An incident that the holder of the lease `alert` has not seen in this version.
+/// An incident that the holder of the lease `alert` looks at: an open one, one that it has not seen in this version, or
+/// one that is told together with such a one.
 #[derive(Clone, Debug)]
 pub struct IncidentRow {
     pub id: i64,
@@ -197,6 +203,50 @@ pub struct IncidentRow {
     pub incident: Incident,
     /// What was told of it, as `alert` wrote it; empty at first.
     pub told: String,
+    /// The incident in whose thread it is told, with others.
+    pub told_with: Option<i64>,
+    /// When somebody has acknowledged it, and until when that holds.
+    pub acknowledged: Option<(Timestamp, Option<Timestamp>)>,
+    /// Whether an operator has paused the destination.
+    pub is_paused: bool,
+}
+
+/// A failed attempt of which people want an e-mail.
+#[derive(Clone, Debug)]
+pub struct UntoldAttempt {
+    pub id: i64,
+    pub destination: DestinationKey,
+    /// Key of the delivery: that of the destination, and its seq.
+    pub delivery: (i64, i64),
+    /// The first is 1.
+    pub attempt: u32,
+    pub failure: LastFailure,
+    /// When it is tried again; `None`: it is a dead letter.
+    pub next_attempt: Option<Timestamp>,
+    pub notification: NotificationId,
+}
+
+/// What a shop's plugin said first on a day against what it took.
+#[derive(Clone, Debug)]
+pub struct Complaint {
+    pub id: i64,
+    pub destination: DestinationKey,
+    /// Key of the destination.
+    pub destination_id: i64,
+    /// YYYY-MM-DD.
+    pub day: String,
+    pub at: Timestamp,
+    pub verdict: String,
+    pub notification: NotificationId,
+}
+
+/// An e-mail that was not sent, because its address had too many.
+#[derive(Clone, Debug)]
+pub struct HeldEmail {
+    pub id: i64,
+    pub to: String,
+    pub subject: String,
+    pub at: Timestamp,
 }
 
 /// What came of acknowledging an incident.
@@ -236,11 +286,14 @@ pub struct WaitingNotification {
 }
 
 /// E-mails of one step of an incident, and what `alert` wants to remember of it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Telling {
+    /// The one that leads, if several are told as one.
     pub incident: i64,
     /// The version that was looked at.
     pub version: i64,
+    /// Those that are told with it, each with its version.
+    pub others: Vec<(i64, i64)>,
     pub told: String,
     pub emails: Vec<NewEmail>,
 }

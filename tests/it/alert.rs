@@ -38,13 +38,11 @@ async fn outage_is_one_thread_from_the_opening_to_the_recovery() {
     let alert = story.alert();
 
     let mut shop = story.shop().await;
-    shop.fails(&story, false).await;
-    shop.fails(&story, false).await;
-    story.later(10);
+    shop.is_down(&story).await;
     let opened = server.takes(2).await;
     assert_eq!(recipients(&opened), [LYON, ON_CALL]);
     shop.fails(&story, true).await;
-    story.later(10);
+    story.later(60);
     let gave_up = server.takes(2).await;
     shop.recovers(&story).await;
     story.later(0);
@@ -96,9 +94,7 @@ async fn restart_tells_nothing_again() {
     let story = Story::begin(&server, &[ON_CALL], &[]).await;
     let alert = story.alert();
     let mut shop = story.shop().await;
-    shop.fails(&story, false).await;
-    shop.fails(&story, false).await;
-    story.later(10);
+    shop.is_down(&story).await;
     let opened = server.takes(1).await;
     alert.stop().await;
 
@@ -121,9 +117,7 @@ async fn what_heals_within_seconds_wakes_nobody() {
     shop.recovers(&story).await;
     story.later(600);
     // The next outage is told, and it is the first that is.
-    shop.fails(&story, false).await;
-    shop.fails(&story, false).await;
-    story.later(10);
+    shop.is_down(&story).await;
     let told = server.takes(1).await;
     assert!(header(&told[0], "subject").contains("fails"), "{}", told[0]);
     assert!(!names(&told[0]).contains(&"in-reply-to"));
@@ -136,9 +130,7 @@ async fn busy_mail_server_gets_it_later_and_a_refused_address_holds_nobody_up() 
     let story = Story::begin(&server, &[LYON, ON_CALL], &[]).await;
     let alert = story.alert();
     let mut shop = story.shop().await;
-    shop.fails(&story, false).await;
-    shop.fails(&story, false).await;
-    story.later(10);
+    shop.is_down(&story).await;
     story
         .until(async || story.outbox.next_email().await.unwrap() == Some(story.clock.now() + Duration::from_secs(60)))
         .await;
@@ -198,9 +190,7 @@ async fn without_a_mail_server_nothing_is_kept_for_later() {
     story.settings.mail = None;
     let alert = story.alert();
     let mut shop = story.shop().await;
-    shop.fails(&story, false).await;
-    shop.fails(&story, false).await;
-    story.later(10);
+    shop.is_down(&story).await;
     story
         .until(async || {
             !story
@@ -371,6 +361,7 @@ impl Story {
             shop_name: "Lyon Bellecour".into(),
             url: "https://lyon.acme.example/token-events".parse().unwrap(),
             give_up_after: Duration::from_secs(72 * 3_600),
+            tells_attempts: false,
         };
         let destinations = HashMap::from([(self.key.clone(), destination)]);
         let clock = Arc::new(self.clock.clone());
@@ -486,6 +477,14 @@ impl Shop {
         self.attempt(story, &outcome, gave_up).await;
     }
 
+    /// Fails for a minute, which people are told of.
+    async fn is_down(&mut self, story: &Story) {
+        self.fails(story, false).await;
+        story.later(30);
+        self.fails(story, false).await;
+        story.later(30);
+    }
+
     async fn recovers(&mut self, story: &Story) {
         let answer = Answer {
             status: 200,
@@ -504,10 +503,14 @@ impl Shop {
             kind: Kind::TokenCreated,
             outcome,
             gave_up,
-            still_failing: 0,
             at: now,
         };
         self.incident = Incident::observe(self.incident.take(), &attempted);
+        if let Some(incident) = &mut self.incident
+            && incident.ends_at().is_some_and(|at| at <= now)
+        {
+            incident.end(now);
+        }
         let record = AttemptRecord {
             lease: self.lease,
             seq: 1,
@@ -526,6 +529,8 @@ impl Shop {
                 (false, false) => Next::Due(now + Duration::from_secs(30)),
             },
             incident: self.incident.clone(),
+            told_apart: None,
+            complaint: None,
             down_since: None,
         };
         story.outbox.record(record, &self.inbox);

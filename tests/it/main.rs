@@ -8,6 +8,7 @@ mod deliver;
 mod demo;
 mod explain;
 mod fanout;
+mod flows;
 mod init;
 mod listener;
 mod outbox;

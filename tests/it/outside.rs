@@ -157,6 +157,7 @@ fn settings(key: DestinationKey, hash: FormHash) -> deliver::Settings {
     let shop = key.shop;
     deliver::Settings {
         key,
+        tells_attempts: false,
         shop_name: "a shop".to_owned(),
         legal_entity_name: "ACME SAS".to_owned(),
         url: format!("https://{shop}.example/").parse().unwrap(),

@@ -6,36 +6,34 @@
 //! Every sentence stands here in every language ([`Language::say`]); what is laid out, and where, is the same for all
 //! ([`layout`]). `tests/data/emails` has each e-mail as people get it.
 
-#[cfg_attr(not(test), expect(dead_code, reason = "the engine does not tell of these yet"))]
 mod attempt;
 mod causes;
 mod consequence;
-#[cfg_attr(not(test), expect(dead_code, reason = "the engine does not tell of these yet"))]
+
 mod digest;
-#[cfg_attr(not(test), expect(dead_code, reason = "the engine does not tell of these yet"))]
+
 mod group;
 mod incident;
 mod layout;
 mod lists;
 mod trial;
 mod trouble;
-#[cfg_attr(not(test), expect(dead_code, reason = "the engine does not tell of these yet"))]
+
 mod verdict;
 
 use self::layout::Page;
 use super::language::{Language, at};
 use crate::domain::LastFailure;
 
-#[cfg_attr(not(test), expect(unused_imports, reason = "the engine does not tell of these yet"))]
 pub(super) use attempt::{FailedAttempt, attempt_email};
-#[cfg_attr(not(test), expect(unused_imports, reason = "the engine does not tell of these yet"))]
+
 pub(super) use digest::{Held, digest_email};
-#[cfg_attr(not(test), expect(unused_imports, reason = "the engine does not tell of these yet"))]
+
 pub(super) use group::{Alike, Group, group_email};
 pub(super) use incident::{Situation, incident_email};
 pub(super) use trial::trial_email;
 pub(super) use trouble::trouble_email;
-#[cfg_attr(not(test), expect(unused_imports, reason = "the engine does not tell of these yet"))]
+
 pub(super) use verdict::{KoOfTheDay, verdict_email};
 
 /// An e-mail before it has an address.

@@ -244,6 +244,7 @@ impl World {
     /// A slot looks what is to be done; returns whether there was something.
     fn turn(&mut self) -> bool {
         self.hear();
+        self.assert_drained_if_it_says_so();
         match self.schedule.next(self.now) {
             Step::Ask(Question::Due { limit }) => {
                 let mut due: Vec<_> = self
@@ -468,11 +469,24 @@ impl World {
             if self.rows.iter().all(|row| !row.open) {
                 self.hear();
                 assert_eq!(self.schedule.failing, 0, "an incident would never end");
+                let is_down = self.schedule.down_since().is_some();
+                assert!(is_down || self.schedule.is_drained(), "an incident would never end");
                 return;
             }
         }
         let lost: Vec<_> = (1..).zip(&self.rows).filter(|(_, row)| row.open).collect();
         panic!("never attempted again: {lost:?}\n{:?}", self.schedule);
+    }
+
+    /// It does not say so while anything waits of what waited during the trouble.
+    fn assert_drained_if_it_says_so(&self) {
+        if self.schedule.is_drained() {
+            let waits = (1..).zip(&self.rows).find(|(_, row)| row.open);
+            assert!(
+                waits.is_none_or(|(seq, _)| seq > self.schedule.troubled),
+                "{waits:?} still waits"
+            );
+        }
     }
 
     fn assert_order(&self) {

@@ -131,7 +131,8 @@ CREATE TABLE untold_attempts(
   destination INTEGER NOT NULL,
   seq INTEGER NOT NULL,
   n INTEGER NOT NULL,
-  last INTEGER NOT NULL             -- 1: it made the delivery a dead letter
+  failure TEXT NOT NULL,            -- JSON
+  due INTEGER                       -- the next attempt; NULL: a dead letter
 ) STRICT;
 
 -- What a shop's plugin said against what it was delivered, not about the signature: the first of each day.

@@ -63,6 +63,14 @@ pub(super) fn all(connection: &Connection) -> rusqlite::Result<AllHeard> {
             };
             Ok((circle(row)?, Heard { now: written, written }))
         })?
+        .filter_map(|row| match row {
+            // The daemon is to start all the same; the company counts as not heard yet.
+            Err(error @ rusqlite::Error::FromSqlConversionFailure(..)) => {
+                tracing::error!(%error, "cannot read when the gateway was last heard: {error}");
+                None
+            }
+            row => Some(row),
+        })
         .collect()
 }
 

@@ -1,43 +1,34 @@
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use rusqlite::{Connection, OptionalExtension};
 
 use super::read;
 use super::writer::Ledger;
 use crate::domain::Trouble;
-use crate::outbox::{Acknowledged, DueEmail, IncidentRow, NewEmail, Telling, TroubleRow};
+use crate::outbox::{DueEmail, NewEmail, Telling, TroubleRow};
 
-pub(in crate::outbox) fn unseen_incidents(connection: &Connection, limit: u32) -> rusqlite::Result<Vec<IncidentRow>> {
-    connection
-        .prepare_cached(
-            "SELECT i.id, d.legal_entity, d.shop, d.mode, d.rendition, i.version, i.facts, i.told
-             FROM incidents i INDEXED BY incidents_unseen JOIN destinations d ON d.id = i.destination
-             WHERE i.seen <> i.version ORDER BY i.id LIMIT ?",
-        )?
-        .query_map([limit], |row| {
-            Ok(IncidentRow {
-                id: row.get(0)?,
-                destination: read::destination_key(row, 1)?,
-                version: row.get(5)?,
-                incident: read::json(&row.get::<_, String>(6)?)?,
-                told: row.get(7)?,
-            })
-        })?
-        .collect()
-}
+/// More e-mails than this within an hour are too many for an address.
+const AN_HOUR: i64 = 20;
+const HOUR: SignedDuration = SignedDuration::from_hours(1);
 
-pub(in crate::outbox) fn unseen_troubles(connection: &Connection, limit: u32) -> rusqlite::Result<Vec<TroubleRow>> {
-    connection
-        .prepare_cached(
-            "SELECT id, at, facts FROM troubles INDEXED BY troubles_untold WHERE told_at IS NULL ORDER BY id LIMIT ?",
-        )?
-        .query_map([limit], |row| {
-            Ok(TroubleRow {
-                id: row.get(0)?,
-                at: read::timestamp(row, 1)?,
-                trouble: read::json(&row.get::<_, String>(2)?)?,
-            })
-        })?
-        .collect()
+/// Troubles that were not told yet, and the ids of those that this version cannot read.
+pub(in crate::outbox) fn unseen_troubles(
+    connection: &Connection,
+    limit: u32,
+) -> rusqlite::Result<(Vec<TroubleRow>, Vec<i64>)> {
+    let mut statement = connection.prepare_cached(
+        "SELECT id, at, facts FROM troubles INDEXED BY troubles_untold WHERE told_at IS NULL ORDER BY id LIMIT ?",
+    )?;
+    let mut rows = statement.query([limit])?;
+    let (mut troubles, mut unreadable) = (Vec::new(), Vec::new());
+    while let Some(row) = rows.next()? {
+        let id = row.get(0)?;
+        let at = read::timestamp(row, 1)?;
+        match read::json(&row.get::<_, String>(2)?) {
+            Ok(trouble) => troubles.push(TroubleRow { id, at, trouble }),
+            Err(_) => unreadable.push(id),
+        }
+    }
+    Ok((troubles, unreadable))
 }
 
 pub(in crate::outbox) fn troubles_since(
@@ -113,46 +104,20 @@ impl Ledger {
         Ok(())
     }
 
-    /// Who is told of several incidents in one thread acknowledges them all.
-    pub(crate) fn acknowledge(
-        &self,
-        incident: i64,
-        by: &str,
-        until: Option<Timestamp>,
-        now: Timestamp,
-    ) -> rusqlite::Result<Acknowledged> {
-        let known = self
-            .connection
-            .prepare_cached("SELECT closed_at IS NULL, coalesce(told_with, 0) FROM incidents WHERE id = ?")?
-            .query_row([incident], |row| Ok((row.get::<_, bool>(0)?, row.get::<_, i64>(1)?)))
-            .optional()?;
-        let Some((is_open, told_with)) = known else {
-            return Ok(Acknowledged::Unknown);
-        };
-        if !is_open {
-            return Ok(Acknowledged::NotOpen);
-        }
-        let noted = self
-            .connection
-            .prepare_cached(
-                "UPDATE incidents SET acknowledged_at = ?, acknowledged_by = ?, acknowledged_until = ?
-                 WHERE closed_at IS NULL AND (id = ? OR told_with = ?)",
-            )?
-            .execute((
-                now.as_millisecond(),
-                by,
-                until.map(|until| until.as_millisecond()),
-                incident,
-                told_with,
-            ))?;
-        Ok(Acknowledged::Noted(noted))
-    }
-
     pub(crate) fn tell(&self, telling: &Telling, now: Timestamp) -> rusqlite::Result<()> {
         self.emails(&telling.emails, now)?;
         self.connection
             .prepare_cached("UPDATE incidents SET told = ?, seen = ? WHERE id = ?")?
             .execute((&telling.told, telling.version, telling.incident))?;
+        if telling.others.is_empty() {
+            return Ok(());
+        }
+        let mut together = self
+            .connection
+            .prepare_cached("UPDATE incidents SET told_with = ?, seen = ? WHERE id = ?")?;
+        for (id, version) in telling.others.iter().chain([&(telling.incident, telling.version)]) {
+            together.execute((telling.incident, version, id))?;
+        }
         Ok(())
     }
 
@@ -192,24 +157,55 @@ impl Ledger {
         Ok(())
     }
 
-    /// Each step is decided once: what is there already stays as it is.
-    fn emails(&self, emails: &[NewEmail], now: Timestamp) -> rusqlite::Result<()> {
-        let mut statement = self.connection.prepare_cached(
-            "INSERT INTO emails(thread, step, address, message_id, in_reply_to, subject, body, created_at, due)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8) ON CONFLICT(thread, step, address) DO NOTHING",
-        )?;
+    /// Each step is decided once: what is there already stays as it is. For an address that has had too many, e-mails are
+    /// held back, without their texts, until one stands for them.
+    pub(super) fn emails(&self, emails: &[NewEmail], now: Timestamp) -> rusqlite::Result<()> {
         for email in emails {
-            statement.execute((
+            let is_held = self.has_enough(&email.to, now)?;
+            self.insert_email(email, now, is_held)?;
+        }
+        Ok(())
+    }
+
+    fn has_enough(&self, address: &str, now: Timestamp) -> rusqlite::Result<bool> {
+        let has_held: bool = self
+            .connection
+            .prepare_cached(
+                "SELECT EXISTS (SELECT 1 FROM emails INDEXED BY emails_held WHERE state=3 AND address = ?)",
+            )?
+            .query_row([address], |row| row.get(0))?;
+        if has_held {
+            return Ok(true);
+        }
+        let hour_ago = now - HOUR;
+        let number: i64 = self
+            .connection
+            .prepare_cached(
+                "SELECT count(*) FROM emails INDEXED BY emails_address
+                 WHERE address = ? AND created_at > ? AND state NOT IN (3, 4)",
+            )?
+            .query_row((address, hour_ago.as_millisecond()), |row| row.get(0))?;
+        Ok(number >= AN_HOUR)
+    }
+
+    pub(super) fn insert_email(&self, email: &NewEmail, now: Timestamp, is_held: bool) -> rusqlite::Result<()> {
+        let (state, text) = if is_held { (3, "") } else { (0, email.text.as_str()) };
+        self.connection
+            .prepare_cached(
+                "INSERT INTO emails(thread, step, address, message_id, in_reply_to, subject, body, state, created_at, due)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?9) ON CONFLICT(thread, step, address) DO NOTHING",
+            )?
+            .execute((
                 &email.thread,
                 &email.step,
                 &email.to,
                 &email.message_id,
                 &email.in_reply_to,
                 &email.subject,
-                &email.text,
+                text,
+                state,
                 now.as_millisecond(),
             ))?;
-        }
         Ok(())
     }
 }

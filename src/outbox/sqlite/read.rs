@@ -227,6 +227,12 @@ pub(super) fn timestamp(row: &Row<'_>, column: usize) -> rusqlite::Result<Timest
     Timestamp::from_millisecond(row.get(column)?).map_err(|error| unreadable(column, error))
 }
 
+/// The same, where there may be none.
+pub(super) fn optional_timestamp(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Timestamp>> {
+    let is_there = row.get_ref(column)? != rusqlite::types::ValueRef::Null;
+    is_there.then(|| timestamp(row, column)).transpose()
+}
+
 /// A column that a type reads from text.
 pub(super) fn parsed<T: std::str::FromStr>(row: &Row<'_>, column: usize) -> rusqlite::Result<T>
 where

@@ -50,7 +50,7 @@ impl Ledger {
                 |row| row.get(0),
             )
             .optional()?;
-        let incident = self.open_incident(id, key, now)?;
+        let incident = self.newest_incident(id, key, now)?;
         let failing: i64 = self.connection.query_row(
             "SELECT count(*) FROM (SELECT 1 FROM deliveries INDEXED BY deliveries_due
              WHERE destination = ? AND state=0 AND due>0 LIMIT 100000)",
@@ -75,35 +75,6 @@ impl Ledger {
         };
         self.set_owner(id, Some(owner));
         Ok(owned)
-    }
-
-    /// The incident that is open. One that this version cannot read is closed untold: neither the shop nor the other
-    /// incidents are to wait for whoever can.
-    fn open_incident(
-        &self,
-        destination: i64,
-        key: &DestinationKey,
-        now: Timestamp,
-    ) -> rusqlite::Result<Option<Incident>> {
-        let facts = self
-            .connection
-            .prepare_cached("SELECT facts FROM incidents WHERE destination = ? AND closed_at IS NULL")?
-            .query_row([destination], |row| row.get::<_, String>(0))
-            .optional()?;
-        let Some(facts) = facts else { return Ok(None) };
-        match read::json(&facts) {
-            Ok(incident) => Ok(Some(incident)),
-            Err(error) => {
-                tracing::error!(%error, destination = %key, "cannot read the incident of {key}, closing it: {error}");
-                self.connection
-                    .prepare_cached(
-                        "UPDATE incidents SET closed_at = ?, seen = version
-                         WHERE destination = ? AND closed_at IS NULL",
-                    )?
-                    .execute((now.as_millisecond(), destination))?;
-                Ok(None)
-            }
-        }
     }
 
     /// Gives it back.
@@ -197,9 +168,11 @@ impl Ledger {
         if let Some(incident) = &record.incident {
             self.incident(lease.destination, incident, record.started_at)?;
         }
+        self.notices(record)?;
         let next = read::head(&self.connection, lease.destination, record.lane)?;
         let (seq, lane) = (record.seq, record.lane);
-        let alert = record.incident.as_ref().map(|_| Arc::clone(&self.alert_changed));
+        let has_news = record.incident.is_some() || record.told_apart.is_some() || record.complaint.is_some();
+        let alert = has_news.then(|| Arc::clone(&self.alert_changed));
         Ok(Box::new(move || {
             inbox.tell(News::Recorded { seq, lane, next });
             inbox.wake();
@@ -239,25 +212,6 @@ impl Ledger {
             }
         }
         Ok(gone)
-    }
-
-    fn incident(&self, destination: i64, incident: &Incident, now: Timestamp) -> rusqlite::Result<()> {
-        let facts = serde_json::to_string(incident).map_err(read::unwritable)?;
-        let closed_at = incident.recovered_at.map(|at| at.as_millisecond());
-        let changed = self
-            .connection
-            .prepare_cached(
-                "UPDATE incidents SET facts = ?, closed_at = ?, version = version + 1
-                 WHERE destination = ? AND closed_at IS NULL",
-            )?
-            .execute((&facts, closed_at, destination))?;
-        // One that has ended before it could be written is not worth telling of.
-        if changed == 0 && closed_at.is_none() {
-            self.connection
-                .prepare_cached("INSERT INTO incidents(destination, opened_at, closed_at, facts) VALUES (?, ?, ?, ?)")?
-                .execute((destination, now.as_millisecond(), closed_at, &facts))?;
-        }
-        Ok(())
     }
 }
 

@@ -21,7 +21,7 @@ const OLDEST: &str = "SELECT id, received_at, standing FROM notifications WHERE 
 
 /// What else is kept as a record: in each table the next ones, when they came, and when they were over, if they are.
 /// What nobody was told of yet is not over.
-const RECORDS: [(&str, &str); 5] = [
+const RECORDS: [(&str, &str); 6] = [
     (
         "SELECT id, at, done_at FROM verbs WHERE id > ? ORDER BY id LIMIT ?",
         "DELETE FROM verbs WHERE id = ?1 AND id < (SELECT max(id) FROM verbs)",
@@ -37,6 +37,10 @@ const RECORDS: [(&str, &str); 5] = [
     (
         "SELECT id, created_at, iif(state <> 0, ended_at, NULL) FROM emails WHERE id > ? ORDER BY id LIMIT ?",
         "DELETE FROM emails WHERE id = ?1 AND id < (SELECT max(id) FROM emails)",
+    ),
+    (
+        "SELECT id, at, told_at FROM complaints WHERE id > ? ORDER BY id LIMIT ?",
+        "DELETE FROM complaints WHERE id = ?1 AND id < (SELECT max(id) FROM complaints)",
     ),
     // A configuration is over when the next one is applied: as long as what it routed last, and no longer.
     (
@@ -416,6 +420,7 @@ mod tests {
                  INSERT INTO configurations(at, applied_by, hash, texts) SELECT 1, '', '', '' FROM verbs;
                  INSERT INTO troubles(at, facts, told_at) SELECT at, '', done_at FROM verbs;
                  INSERT INTO incidents(destination, opened_at, closed_at, facts, seen) SELECT id, 1, 1, '', 1 FROM verbs;
+                 INSERT INTO complaints(destination, day, at, seq, verdict, told_at) SELECT id, '', 1, 1, '', 1 FROM verbs;
                  INSERT INTO emails(thread, step, address, message_id, subject, body, created_at, state, due, ended_at)
                  SELECT '', id, '', '', '', '', 1, 1, 1, 1 FROM verbs",
             )

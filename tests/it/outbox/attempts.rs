@@ -21,6 +21,8 @@ pub(super) fn attempt(lease: Lease, seq: i64, token: &str) -> AttemptRecord {
         answer: b"OK".to_vec(),
         next: Next::Delivered,
         incident: None,
+        told_apart: None,
+        complaint: None,
         down_since: None,
     }
 }
@@ -181,6 +183,8 @@ async fn record_of_an_earlier_owner_is_refused_and_writes_nothing() {
     assert!(owned.lease.epoch > old.epoch && owned.lease.destination == old.destination);
     let late = AttemptRecord {
         incident: Some(incident(1)),
+        told_apart: None,
+        complaint: None,
         down_since: Some(SystemClock.now()),
         ..attempt(old, 1, "a")
     };
@@ -322,7 +326,6 @@ pub(super) fn incident(failures: u64) -> Incident {
         kind: Kind::TokenUpdated,
         outcome: &outcome,
         gave_up: false,
-        still_failing: 0,
         at: SystemClock.now(),
     };
     let opened = Incident::observe(None, &attempted).unwrap();

@@ -125,7 +125,6 @@ pub(in crate::alert::text) fn incident(attempts: &[(&Outcome, Kind, i64)]) -> In
                 kind: *kind,
                 outcome,
                 gave_up: false,
-                still_failing: 0,
                 at: at_second(*s),
             },
         );
@@ -220,6 +219,7 @@ fn steps(language: Language) -> Vec<Case> {
         (&fine, TokenUpdated, 1_082),
     ]);
     recovered.delivered = 37;
+    recovered.end(at_second(1_082));
     let refused = unavailable(Cause::Connect, None, "connection refused (os error 111)");
     let own_form = destination(LYON, Mode::Production, Rendition::AsReceived(Format::Form));
     let mut gave_up = incident(&[(&refused, Payment, 2), (&refused, Payment, 32)]);
@@ -370,6 +370,7 @@ fn groups(language: Language) -> Vec<Case> {
     lossy.gave_up(notification(1), TokenUpdated, at_second(40));
     let mut over = incident(&[(&refused, TokenUpdated, 2), (&fine, TokenUpdated, 1_082)]);
     over.delivered = 37;
+    over.end(at_second(1_082));
     let shops = [
         (LYON, "ACME Lyon"),
         ("34567890", "ACME Lille"),

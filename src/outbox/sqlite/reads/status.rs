@@ -1,6 +1,7 @@
 use rusqlite::{Connection, OptionalExtension};
 
-use super::super::read::{destination_key, json, timestamp};
+use super::super::incidents;
+use super::super::read::{destination_key, timestamp};
 use super::{attempt_line, time_if_any};
 use crate::outbox::IncidentRow;
 use crate::outbox::reads::{DestinationLine, DestinationLoad, MOST_COUNTED, Totals};
@@ -16,10 +17,12 @@ const NEXT: &str = "SELECT due FROM deliveries INDEXED BY deliveries_due
 const LAST: &str = "SELECT n, at, ms, status, cause, detail, answer FROM attempts
   WHERE destination = ? ORDER BY seq DESC, n DESC LIMIT 1";
 const OPEN: &str = "SELECT id FROM incidents INDEXED BY incidents_open WHERE destination = ? AND closed_at IS NULL";
-const ALL_OPEN: &str = "SELECT i.id, t.legal_entity, t.shop, t.mode, t.rendition, i.version, i.facts, i.told
+const ALL_OPEN: &str = "SELECT i.id, t.legal_entity, t.shop, t.mode, t.rendition, i.version, i.facts, i.told,
+  i.told_with, i.acknowledged_at, i.acknowledged_until, t.paused IS NOT NULL
   FROM destinations t JOIN incidents i INDEXED BY incidents_open ON i.destination = t.id AND i.closed_at IS NULL
   ORDER BY t.id";
-const INCIDENT: &str = "SELECT i.id, t.legal_entity, t.shop, t.mode, t.rendition, i.version, i.facts, i.told
+const INCIDENT: &str = "SELECT i.id, t.legal_entity, t.shop, t.mode, t.rendition, i.version, i.facts, i.told,
+  i.told_with, i.acknowledged_at, i.acknowledged_until, t.paused IS NOT NULL
   FROM incidents i JOIN destinations t ON t.id = i.destination WHERE i.id = ?";
 const KEPT: &str = "SELECT count(*) FROM (SELECT 1 FROM notifications INDEXED BY notifications_kept
   WHERE standing <> 'routed' AND standing = ? LIMIT ?)";
@@ -103,20 +106,12 @@ pub(in crate::outbox) fn totals(connection: &Connection) -> rusqlite::Result<Tot
 pub(in crate::outbox) fn open_incidents(connection: &Connection) -> rusqlite::Result<Vec<IncidentRow>> {
     connection
         .prepare_cached(ALL_OPEN)?
-        .query_map([], incident_row)?
+        .query_map([], incidents::incident)?
         .collect()
 }
 
 pub(in crate::outbox) fn incident(connection: &Connection, id: i64) -> rusqlite::Result<IncidentRow> {
-    connection.prepare_cached(INCIDENT)?.query_row([id], incident_row)
-}
-
-fn incident_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<IncidentRow> {
-    Ok(IncidentRow {
-        id: row.get(0)?,
-        destination: destination_key(row, 1)?,
-        version: row.get(5)?,
-        incident: json(&row.get::<_, String>(6)?)?,
-        told: row.get(7)?,
-    })
+    connection
+        .prepare_cached(INCIDENT)?
+        .query_row([id], incidents::incident)
 }

@@ -44,6 +44,8 @@ fn delivered(lease: Lease, seq: i64) -> AttemptRecord {
         answer: Vec::new(),
         next: Next::Delivered,
         incident: None,
+        told_apart: None,
+        complaint: None,
         down_since: None,
     }
 }
