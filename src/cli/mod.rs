@@ -5,6 +5,7 @@ mod backup;
 mod check;
 mod daemon;
 mod demo;
+mod doctor;
 mod edit;
 mod explain;
 mod init;
@@ -58,6 +59,7 @@ enum Command {
     Check(check::Options),
     Completions(manual::CompletionsOptions),
     Demo(demo::Options),
+    Doctor(doctor::Options),
     Diff(reload::DiffOptions),
     Edit(edit::Options),
     Explain(explain::Options),
@@ -94,6 +96,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Check(options) => check::run(&arguments.config, &options),
         Command::Completions(options) => Ok(manual::completions(&options)),
         Command::Demo(options) => demo::run(&options),
+        Command::Doctor(options) => doctor::run(&arguments.config, &options),
         Command::Diff(options) => reload::diff(&arguments.config, &options),
         Command::Edit(options) => edit::run(&arguments.config, &options),
         Command::Explain(options) => explain::run(&arguments.config, &options),

@@ -442,3 +442,69 @@ async fn completions_and_manual_pages_name_every_command() {
         assert!(text.contains(".TH"), "{page}");
     }
 }
+
+#[tokio::test]
+async fn doctor_says_what_a_service_does_wrong() {
+    let (acme, mut daemon) = start("").await;
+    daemon.terminate().await;
+    // It takes everything, whoever has signed it.
+    let careless = run(&daemon, &format!("doctor --shop {LYON} --mode test --format json")).await;
+    assert_eq!(careless.status.code(), Some(1), "{}", said(&careless));
+    let examined: Value = serde_json::from_slice(&careless.stdout).unwrap();
+    let of = |rendition: &str| {
+        let one = examined
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|one| one["rendition"] == rendition);
+        let findings = one.unwrap_or_else(|| panic!("{examined:#}"))["findings"]
+            .as_array()
+            .unwrap()
+            .iter();
+        findings
+            .map(|finding| finding["verdict"].as_str().unwrap())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(of("event"), ["good", "good", "bad", "weak"], "{examined:#}");
+    assert_eq!(of("form"), ["good", "good", "bad"], "{examined:#}");
+    let events = acme.lyon.calls_to("/test/events");
+    assert_eq!(
+        events[0].header("webhook-id"),
+        events[1].header("webhook-id"),
+        "the same again"
+    );
+    assert_eq!(
+        (
+            events[0].header("ipn-router-attempt"),
+            events[1].header("ipn-router-attempt")
+        ),
+        ("1", "2")
+    );
+    assert_ne!(
+        events[0].header("webhook-signature"),
+        events[2].header("webhook-signature")
+    );
+
+    let answers = [
+        Answer::status(200),
+        Answer::status(200),
+        Answer::status(401),
+        Answer::status(401),
+    ];
+    let text = {
+        acme.paris.answers_first(answers);
+        said(&run(&daemon, &format!("doctor --shop {PARIS} --mode test")).await)
+    };
+    has(
+        &text,
+        &[
+            "good right signature",
+            "good wrong signature",
+            "refused: HTTP status 401",
+        ],
+    );
+    has(
+        &fails(&daemon, "doctor --shop 99999999 --mode test").await,
+        &["has no URL in TEST"],
+    );
+}
