@@ -11,6 +11,7 @@ mod fanout;
 mod flows;
 mod init;
 mod listener;
+mod mail;
 mod outbox;
 mod outside;
 mod proxies;

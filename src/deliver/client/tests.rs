@@ -615,6 +615,9 @@ async fn a_shop_proves_itself_by_the_given_authority() {
         assert!(outcome.is_delivered(), "{outcome:?}");
     }
     assert_eq!(shop.connections(), 2);
+    let (host, until) = connection.take_certificate().unwrap();
+    assert!(host == "127.0.0.1" && until > SystemClock.now(), "{host} {until}");
+    assert_eq!(connection.take_certificate(), None, "told once");
 
     let stranger = secured_shop(certificates.server("other", false)).await;
     settings.url.set_port(Some(stranger.port)).unwrap();

@@ -11,6 +11,7 @@ mod mail_server;
 mod port;
 mod router;
 mod shop;
+mod smtp;
 
 use std::time::Duration;
 
@@ -24,6 +25,7 @@ pub(crate) use mail_server::MailServer;
 pub(crate) use port::Port;
 pub(crate) use router::TestRouter;
 pub(crate) use shop::{Answer, Call, FakeShop};
+pub(crate) use smtp::{Act, DrivenServer, Taken};
 
 /// Long enough for a slow machine; a test that waits this long has failed.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
