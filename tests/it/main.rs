@@ -21,6 +21,7 @@ mod restart;
 mod rude;
 mod schema;
 mod send;
+mod shipped;
 mod silence;
 mod support;
 mod systemd;
