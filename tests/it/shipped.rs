@@ -2,9 +2,16 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::support::{Acme, Form, Home, PARIS, Port, TestDaemon, eventually};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -54,4 +61,134 @@ fn container_file_follows_the_rules_of_hadolint() {
         .args(["--failure-threshold", "style"])
         .arg(root().join("deploy/Containerfile")));
     assert_eq!(told, "");
+}
+
+/// promtool looks for the rules beside their tests.
+#[test]
+fn every_alert_fires_and_is_silent_as_it_should() {
+    let folder = tempfile::tempdir().unwrap();
+    for (file, name) in [
+        ("deploy/prometheus.rules.yml", "prometheus.rules.yml"),
+        ("tests/data/prometheus.rules.test.yml", "test.yml"),
+    ] {
+        fs::copy(root().join(file), folder.path().join(name)).unwrap();
+    }
+    let promtool = tool(".debian/usr/bin/promtool");
+    run(Command::new(&promtool)
+        .args(["check", "rules"])
+        .arg(folder.path().join("prometheus.rules.yml")));
+    run(Command::new(&promtool)
+        .args(["test", "rules"])
+        .arg(folder.path().join("test.yml")));
+}
+
+#[test]
+fn every_alert_is_tested_and_has_its_section_in_the_runbook() {
+    let rules = fs::read_to_string(root().join("deploy/prometheus.rules.yml")).unwrap();
+    let tests = fs::read_to_string(root().join("tests/data/prometheus.rules.test.yml")).unwrap();
+    let runbook = fs::read_to_string(root().join("deploy/RUNBOOK.md")).unwrap();
+    let anchors: BTreeSet<String> = runbook
+        .lines()
+        .filter_map(|line| line.strip_prefix("## "))
+        .map(anchor)
+        .collect();
+    let alerts: Vec<&str> = after(&rules, "- alert: ").collect();
+    assert!(alerts.len() > 10);
+    for alert in &alerts {
+        assert!(
+            tests.contains(&format!("alertname=\"{alert}\"")),
+            "{alert} is not tested"
+        );
+        assert!(runbook.contains(alert), "{alert} is not in the runbook");
+    }
+    let sections: Vec<&str> = after(&rules, "runbook: \"RUNBOOK.md#").collect();
+    assert_eq!(sections.len(), alerts.len());
+    for section in sections {
+        let section = section.trim_end_matches('"');
+        assert!(anchors.contains(section), "no section {section} in {anchors:?}");
+    }
+    for link in runbook.split("](#").skip(1) {
+        let link = link.split(')').next().unwrap();
+        assert!(anchors.contains(link), "no section {link} in {anchors:?}");
+    }
+}
+
+/// What follows a word on its line, wherever it stands.
+fn after<'t>(text: &'t str, word: &'static str) -> impl Iterator<Item = &'t str> {
+    text.lines().filter_map(move |line| Some(line.split_once(word)?.1))
+}
+
+/// As Markdown makes it of a heading.
+fn anchor(heading: &str) -> String {
+    let kept = heading
+        .chars()
+        .filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-'));
+    kept.collect::<String>().to_lowercase().replace(' ', "-")
+}
+
+/// Prometheus itself reads the daemon's metrics, and what the alerts ask for is among them.
+#[tokio::test]
+async fn prometheus_scrapes_what_the_alerts_ask_for() {
+    let (acme, admin, prometheus) = (Acme::open(), Port::reserve(), Port::reserve());
+    let home = Home::new();
+    fs::write(home.path("admin-token"), "token-of-the-test\n").unwrap();
+    let listen = format!(
+        "[admin]\nlisten = \"{}\"\ntoken = {{ file = \"admin-token\" }}\n",
+        admin.address()
+    );
+    let daemon = TestDaemon::start_wrapped(home, "outbox.db", &[], &format!("{listen}{}", acme.toml(""))).await;
+    daemon
+        .gateway()
+        .sends(&Form::token_created(PARIS, "token").signed())
+        .await;
+    daemon.delivers_everything().await;
+
+    let folder = tempfile::tempdir().unwrap();
+    let scrape = format!(
+        "global: {{ scrape_interval: 100ms, scrape_timeout: 100ms }}\nscrape_configs:\n  - job_name: ipn-router\n    \
+         authorization: {{ credentials_file: {} }}\n    static_configs: [{{ targets: [\"{}\"] }}]\n",
+        daemon.home.path("admin-token").display(),
+        admin.address()
+    );
+    fs::write(folder.path().join("prometheus.yml"), scrape).unwrap();
+    let log = fs::File::create(folder.path().join("log")).unwrap();
+    let _server = tokio::process::Command::new(tool(".debian/usr/bin/prometheus"))
+        .arg(format!(
+            "--config.file={}",
+            folder.path().join("prometheus.yml").display()
+        ))
+        .arg(format!("--storage.tsdb.path={}", folder.path().join("data").display()))
+        .arg(format!("--web.listen-address={}", prometheus.address()))
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(log)
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let rules = fs::read_to_string(root().join("deploy/prometheus.rules.yml")).unwrap();
+    let mut asked: BTreeSet<&str> = rules
+        .split(|c: char| !(c.is_ascii_lowercase() || c == '_'))
+        .filter(|word| word.starts_with("ipn_router_"))
+        .collect();
+    assert!(asked.len() > 8, "{asked:?}");
+    // These have no series yet: nothing was mailed, and no shop has shown a certificate.
+    asked.retain(|name| !["ipn_router_emails_total", "ipn_router_certificate_days_left"].contains(name));
+    // Prometheus knows a name before it has read all of an answer.
+    eventually("Prometheus has scraped it all", async || {
+        let seen = names(&prometheus).await?;
+        asked.iter().all(|name| seen.contains(*name)).then_some(())
+    })
+    .await;
+}
+
+/// The names of the metrics that this Prometheus knows.
+async fn names(prometheus: &Port) -> Option<BTreeSet<String>> {
+    let mut stream = TcpStream::connect(prometheus.address()).await.ok()?;
+    let request = "GET /api/v1/label/__name__/values HTTP/1.0\r\n\r\n";
+    stream.write_all(request.as_bytes()).await.ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.ok()?;
+    let answer: Value = serde_json::from_str(answer.split_once("\r\n\r\n")?.1).ok()?;
+    let names = answer["data"].as_array()?.iter();
+    Some(names.filter_map(|name| name.as_str().map(str::to_owned)).collect())
 }
