@@ -55,7 +55,6 @@ pub struct Storing {
     committed: Histogram,
     group: Histogram,
     emails: Family<Word, Counter>,
-    emails_waiting: Gauge,
 }
 
 /// Counts what is delivered; each destination takes its handles once.
@@ -135,11 +134,6 @@ impl Metrics {
             "What became of sending e-mails: sent, put-off (tried again later), given-up",
             storing.emails.clone(),
         );
-        registry.register(
-            "emails_waiting",
-            "E-mails that the mail server has not taken yet",
-            storing.emails_waiting.clone(),
-        );
 
         registry.register(
             "attempts",
@@ -210,7 +204,6 @@ impl Default for Storing {
             committed: Histogram::new(ACKNOWLEDGING),
             group: Histogram::new(GROUPS),
             emails: Family::default(),
-            emails_waiting: Gauge::default(),
         }
     }
 }
@@ -220,11 +213,6 @@ impl Storing {
     pub fn committed(&self, changes: usize, took: Duration) {
         self.committed.observe(took.as_secs_f64());
         self.group.observe(u32::try_from(changes).map_or(f64::MAX, f64::from));
-    }
-
-    /// So many e-mails wait to be sent.
-    pub fn emails_waiting(&self, emails: i64) {
-        self.emails_waiting.set(emails);
     }
 
     /// The mail server has taken an e-mail.
@@ -365,7 +353,11 @@ mod tests {
         for line in text.lines().filter(|line| line.starts_with("# TYPE ")) {
             let help = line.replacen("TYPE", "HELP", 1);
             let name = help.rsplit_once(' ').unwrap().0;
-            assert!(text.contains(name), "{line} has no help");
+            assert_eq!(
+                text.matches(&format!("{name} ")).count(),
+                1,
+                "{line} has no help, or more than one"
+            );
         }
     }
 

@@ -179,7 +179,6 @@ impl Post {
                 (email, sent)
             });
         }
-        self.outbox.count_emails().await?;
         if !self.in_hand.is_empty() {
             return Ok(Some(now + LOOK_AGAIN));
         }

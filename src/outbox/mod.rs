@@ -762,17 +762,6 @@ impl Outbox {
             .await
     }
 
-    /// How many e-mails wait to be sent; the metric tells it, too.
-    ///
-    /// # Errors
-    ///
-    /// [`OutboxError::Failed`] if the store cannot be read.
-    pub async fn count_emails(&self) -> Result<i64, OutboxError> {
-        let waiting = self.shared.store.ask(sqlite::waiting_emails).await?;
-        self.counts().emails_waiting(waiting);
-        Ok(waiting)
-    }
-
     /// When the next e-mail wants to be sent.
     ///
     /// # Errors

@@ -74,8 +74,8 @@ impl Sender {
     }
 
     /// Waits until so many e-mails are not sent yet.
-    async fn until_waiting(&self, number: i64) {
-        let is_reached = async || (self.outbox.count_emails().await.unwrap() == number).then_some(());
+    async fn until_waiting(&self, number: u32) {
+        let is_reached = async || (self.outbox.totals().await.unwrap().emails_waiting == number).then_some(());
         eventually("so many e-mails wait", is_reached).await;
     }
 

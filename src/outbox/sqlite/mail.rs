@@ -72,12 +72,6 @@ pub(in crate::outbox) fn due_emails(
         .collect()
 }
 
-pub(in crate::outbox) fn waiting_emails(connection: &Connection) -> rusqlite::Result<i64> {
-    connection
-        .prepare_cached("SELECT count(*) FROM emails INDEXED BY emails_due WHERE state=0")?
-        .query_row([], |row| row.get(0))
-}
-
 /// When the next e-mail wants to be sent.
 pub(in crate::outbox) fn next_email(connection: &Connection) -> rusqlite::Result<Option<Timestamp>> {
     connection

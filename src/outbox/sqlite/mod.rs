@@ -34,7 +34,7 @@ pub use backup::{BackupError, Copy, back_up};
 pub(super) use configurations::configuration_of_now;
 pub(super) use heard::last_heard;
 pub(super) use incidents::{EndOfIncident, end_incident, unseen_incidents, waiting_count};
-pub(super) use mail::{due_emails, last_told, next_email, troubles_since, unseen_troubles, waiting_emails};
+pub(super) use mail::{due_emails, last_told, next_email, troubles_since, unseen_troubles};
 pub(super) use notices::{held_emails, last_told_to, untold_attempts, untold_complaints};
 pub use open::OpenError;
 pub(super) use open::{MIGRATIONS, lock_path};
