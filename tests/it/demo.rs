@@ -31,7 +31,7 @@ fn demo_ends_well_and_shows_each_turn_of_a_notification() {
         "200 OK-duplicate",
         "403 KO-signature",
         "[TEST] ACME SAS, ACME Lyon: event_url fails, 4 waiting",
-        "Down for maintenance, please come back.",
+        "This module is switched off.",
         "[TEST] ACME SAS, ACME Lyon: event_url works again",
         "5 notifications were acknowledged",
         "ACME Paris            5        5",

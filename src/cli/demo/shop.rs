@@ -49,7 +49,7 @@ pub(super) struct Call {
 pub(super) enum Verdict {
     /// The signature is right; the shop has it.
     Accepted,
-    /// The shop is down.
+    /// Nothing is at the shop's URL.
     Down,
     /// The signature is wrong.
     Forged,
@@ -102,10 +102,7 @@ impl Shop {
         }
         match verdict {
             Verdict::Accepted => response(StatusCode::OK, "OK"),
-            Verdict::Down => response(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "Down for maintenance, please come back.",
-            ),
+            Verdict::Down => response(StatusCode::NOT_FOUND, "This module is switched off."),
             Verdict::Forged => response(StatusCode::UNAUTHORIZED, "wrong signature"),
         }
     }

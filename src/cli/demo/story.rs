@@ -50,7 +50,7 @@ pub(super) async fn play(world: &mut World) -> anyhow::Result<()> {
     world.pause(PAUSE).await;
 
     world.stage.scene(
-        "Lyon's server goes down, and the card is replaced at the Back Office.",
+        "Somebody switches Lyon's module off, and the card is replaced at the Back Office.",
         "A shop in trouble holds up nobody but itself.",
     )?;
     world.take_down(Lyon);
@@ -64,7 +64,7 @@ pub(super) async fn play(world: &mut World) -> anyhow::Result<()> {
                 (
                     Lyon,
                     Event,
-                    Fate::Fails("503: tried again in half a second, then ever more seldom"),
+                    Fate::Fails("404: tried again in half a second, then ever more seldom"),
                 ),
                 (Nice, Event, Fate::Arrives("")),
                 (Nice, ReSigned(Form), Fate::Arrives("")),
@@ -130,7 +130,7 @@ pub(super) async fn play(world: &mut World) -> anyhow::Result<()> {
                 (
                     Lyon,
                     Event,
-                    Fate::Fails("503: another card, so it does not wait for the first one"),
+                    Fate::Fails("404: another card, so it does not wait for the first one"),
                 ),
                 (Nice, Event, Fate::Arrives("the card; no order, amount or name")),
             ],
@@ -175,8 +175,8 @@ pub(super) async fn play(world: &mut World) -> anyhow::Result<()> {
     world.pause(PAUSE).await;
 
     world.stage.scene(
-        "Lyon is still down, so on-call gets an e-mail.",
-        "One for the whole outage. It comes after 10 seconds, so that a short restart wakes nobody.",
+        "Lyon still fails, so on-call gets an e-mail.",
+        "One for the whole outage: after 10 seconds, for a 404 does not heal by itself; a server that is down gets a minute.",
     )?;
     world.wait_for_mail(1, MAIL).await?;
 

@@ -236,7 +236,7 @@ impl World {
     fn show(&mut self, call: &Call) -> io::Result<()> {
         let (mark, note) = match call.verdict {
             Verdict::Accepted => (Mark::Fine, ""),
-            Verdict::Down => (Mark::Failed, "503 "),
+            Verdict::Down => (Mark::Failed, "404 "),
             Verdict::Forged => (Mark::Failed, "wrong signature "),
         };
         let note = format!("{note}at attempt {}", call.attempt);
