@@ -126,6 +126,7 @@ impl Options {
             mode: self.mode,
             kind: self.kind,
             token: self.token.clone(),
+            transaction: None,
             since: self.since,
             until: self.until,
         }

@@ -1,6 +1,7 @@
 //! The nouns of the trade and the pure state machines: no socket, no file, no clock of its own.
 
 mod attempt;
+mod audit;
 mod certificate;
 mod circle;
 mod clock;
@@ -21,6 +22,7 @@ mod trouble;
 mod verb;
 
 pub use attempt::{Answer, Cause, Outcome, Verdict};
+pub use audit::Audited;
 pub use certificate::{is_end_due, valid_until};
 pub use circle::{Circle, ForeignOrders, LegalEntity, Member};
 pub use clock::{Clock, SystemClock, TestClock};

@@ -28,4 +28,16 @@ impl Outbox {
     pub async fn configuration_of_now(&self) -> Result<Option<KeptConfiguration>, OutboxError> {
         self.shared.store.ask(sqlite::configuration_of_now).await
     }
+
+    /// The configuration with this hash, if one was applied and is kept still.
+    ///
+    /// # Errors
+    ///
+    /// [`OutboxError`] if the store cannot be read.
+    pub async fn configuration(&self, hash: String) -> Result<Option<KeptConfiguration>, OutboxError> {
+        self.shared
+            .store
+            .ask(move |connection| sqlite::configuration(connection, &hash))
+            .await
+    }
 }

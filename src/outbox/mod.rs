@@ -36,6 +36,7 @@
 mod aside;
 mod cache;
 mod configurations;
+mod history;
 mod inbox;
 mod look;
 mod reads;
@@ -62,6 +63,7 @@ use cache::Cache;
 use room::Room;
 
 pub use configurations::{KeptConfiguration, KeptText};
+pub use history::{Acknowledgement, AuditRecord, EmailLine, EmailState, EmailsWanted, IncidentStory};
 pub use inbox::{Inbox, News};
 pub use look::{StoreLook, StoreState, look};
 pub use reads::{

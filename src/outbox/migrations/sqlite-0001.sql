@@ -21,6 +21,7 @@ CREATE TABLE notifications(
 ) STRICT;
 CREATE INDEX notifications_body ON notifications(id) WHERE has_body=1;
 CREATE INDEX notifications_token ON notifications(token) WHERE token IS NOT NULL;
+CREATE INDEX notifications_transaction ON notifications(transaction_uuid) WHERE transaction_uuid IS NOT NULL;
 CREATE INDEX notifications_kept ON notifications(standing, id) WHERE standing <> 'routed';
 
 -- What makes two notifications, or two events, the same: unique by constraint, not by look-up.
@@ -190,4 +191,13 @@ CREATE TABLE configurations(
   applied_by TEXT NOT NULL,
   hash TEXT NOT NULL,
   texts TEXT NOT NULL               -- JSON: each file with its text
+) STRICT;
+CREATE INDEX configurations_hash ON configurations(hash);
+
+-- What people did that is no verb: who has acknowledged what, and who has looked at whose data.
+CREATE TABLE audit(
+  id INTEGER PRIMARY KEY,
+  at INTEGER NOT NULL,
+  who TEXT NOT NULL,
+  act TEXT NOT NULL                 -- JSON
 ) STRICT;

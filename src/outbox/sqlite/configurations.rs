@@ -1,7 +1,7 @@
 //! Which configurations were applied.
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::read;
 use super::writer::Ledger;
@@ -11,15 +11,31 @@ use crate::outbox::KeptConfiguration;
 pub(in crate::outbox) fn configuration_of_now(connection: &Connection) -> rusqlite::Result<Option<KeptConfiguration>> {
     connection
         .prepare_cached("SELECT hash, at, applied_by, texts FROM configurations ORDER BY id DESC LIMIT 1")?
-        .query_row([], |row| {
-            Ok(KeptConfiguration {
-                hash: row.get(0)?,
-                applied_at: read::timestamp(row, 1)?,
-                applied_by: row.get(2)?,
-                texts: read::json(&row.get::<_, String>(3)?)?,
-            })
-        })
+        .query_row([], kept)
         .optional()
+}
+
+/// The newest of those with this hash: the same text may have been applied again.
+pub(in crate::outbox) fn configuration(
+    connection: &Connection,
+    hash: &str,
+) -> rusqlite::Result<Option<KeptConfiguration>> {
+    connection
+        .prepare_cached(
+            "SELECT hash, at, applied_by, texts FROM configurations INDEXED BY configurations_hash
+             WHERE hash = ? ORDER BY id DESC LIMIT 1",
+        )?
+        .query_row([hash], kept)
+        .optional()
+}
+
+fn kept(row: &Row<'_>) -> rusqlite::Result<KeptConfiguration> {
+    Ok(KeptConfiguration {
+        hash: row.get(0)?,
+        applied_at: read::timestamp(row, 1)?,
+        applied_by: row.get(2)?,
+        texts: read::json(&row.get::<_, String>(3)?)?,
+    })
 }
 
 impl Ledger {

@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::read;
 use super::writer::{AfterCommit, Ledger};
-use crate::domain::{DestinationKey, Incident};
+use crate::domain::{Audited, DestinationKey, Incident};
 use crate::outbox::{Acknowledged, Inbox, IncidentRow, Lease, News};
 
 const NEWEST_INCIDENT: &str = "SELECT id, facts, closed_at IS NULL FROM incidents INDEXED BY incidents_destination
@@ -170,6 +170,7 @@ impl Ledger {
         if !is_open {
             return Ok(Acknowledged::NotOpen);
         }
+        self.note(&Audited::Acknowledged { incident, until }, by, now)?;
         let noted = self
             .connection
             .prepare_cached(

@@ -3,7 +3,7 @@ use rusqlite::{Connection, OptionalExtension};
 
 use super::read;
 use super::writer::Ledger;
-use crate::domain::Trouble;
+use crate::domain::{Audited, Trouble};
 use crate::outbox::{DueEmail, NewEmail, Telling, TroubleRow};
 
 /// More e-mails than this within an hour are too many for an address.
@@ -95,6 +95,15 @@ impl Ledger {
             "INSERT INTO troubles(at, facts) VALUES (?, ?)",
             (now.as_millisecond(), facts),
         )?;
+        Ok(())
+    }
+
+    /// Keeps a record of what somebody did.
+    pub(crate) fn note(&self, act: &Audited, who: &str, now: Timestamp) -> rusqlite::Result<()> {
+        let act = serde_json::to_string(act).map_err(read::unwritable)?;
+        self.connection
+            .prepare_cached("INSERT INTO audit(at, who, act) VALUES (?, ?, ?)")?
+            .execute((now.as_millisecond(), who, act))?;
         Ok(())
     }
 

@@ -31,7 +31,7 @@ use tokio::sync::{Notify, oneshot, watch};
 
 pub(super) use accept::Accept;
 pub use backup::{BackupError, Copy, back_up};
-pub(super) use configurations::configuration_of_now;
+pub(super) use configurations::{configuration, configuration_of_now};
 pub(super) use heard::last_heard;
 pub(super) use incidents::{EndOfIncident, end_incident, unseen_incidents, waiting_count};
 pub(super) use mail::{due_emails, last_told, next_email, troubles_since, unseen_troubles};
@@ -39,7 +39,10 @@ pub(super) use notices::{held_emails, last_told_to, untold_attempts, untold_comp
 pub use open::OpenError;
 pub(super) use open::{MIGRATIONS, lock_path};
 pub(super) use read::{due, head, listed_notifications, notification, older_than, page, waiting};
-pub(super) use reads::{about_token, destinations, find, incident, list, load, open_incidents, stored_after, totals};
+pub(super) use reads::{
+    about_token, attempts_since, audit, destinations, emails, find, incident, incident_story, incidents, list, load,
+    open_incidents, stored_after, totals, verbs_asked,
+};
 pub(super) use record::{GivenUp, give_up};
 pub(super) use retention::Pass;
 pub(super) use verbs::{begin, foresee, look, next_verb, pauses, verb};

@@ -27,6 +27,10 @@ const RECORDS: [(&str, &str); 6] = [
         "DELETE FROM verbs WHERE id = ?1 AND id < (SELECT max(id) FROM verbs)",
     ),
     (
+        "SELECT id, at, at FROM audit WHERE id > ? ORDER BY id LIMIT ?",
+        "DELETE FROM audit WHERE id = ?1 AND id < (SELECT max(id) FROM audit)",
+    ),
+    (
         "SELECT id, at, told_at FROM troubles WHERE id > ? ORDER BY id LIMIT ?",
         "DELETE FROM troubles WHERE id = ?1 AND id < (SELECT max(id) FROM troubles)",
     ),
@@ -366,16 +370,23 @@ mod tests {
                     [on(0)],
                 )?;
                 for day in [0, 10, 20] {
+                    connection.execute("INSERT INTO audit(at, who, act) VALUES (?, '', '')", [on(day)])?;
                     connection.execute(
                         "INSERT INTO configurations(at, applied_by, hash, texts) VALUES (?, '', '', '')",
                         [on(day)],
                     )?;
                 }
-                for (day, verbs, incidents, configurations) in [
-                    (399, vec![1, 2, 3, 4], vec![1, 2, 3, 4, 5, 6], vec![1, 2, 3]),
-                    (400, vec![2, 3, 4], vec![2, 3, 5, 6], vec![1, 2, 3]),
-                    (410, vec![2, 4], vec![2, 5, 6], vec![2, 3]),
-                    (1_000, vec![2, 4], vec![2, 5, 6], vec![3]),
+                for (day, verbs, incidents, configurations, audit) in [
+                    (
+                        399,
+                        vec![1, 2, 3, 4],
+                        vec![1, 2, 3, 4, 5, 6],
+                        vec![1, 2, 3],
+                        vec![1, 2, 3],
+                    ),
+                    (400, vec![2, 3, 4], vec![2, 3, 5, 6], vec![1, 2, 3], vec![2, 3]),
+                    (410, vec![2, 4], vec![2, 5, 6], vec![2, 3], vec![3]),
+                    (1_000, vec![2, 4], vec![2, 5, 6], vec![3], vec![3]),
                 ] {
                     after_pass(ledger, &keep, start + DAY * day)?;
                     for (table, expected) in [
@@ -384,6 +395,7 @@ mod tests {
                         ("emails", &verbs),
                         ("incidents", &incidents),
                         ("configurations", &configurations),
+                        ("audit", &audit),
                     ] {
                         let mut ids = ledger
                             .connection

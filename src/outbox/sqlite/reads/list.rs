@@ -48,6 +48,12 @@ const BY_TOKEN: &str = concat!(
     " FROM notifications n INDEXED BY notifications_token
      WHERE n.id < ? AND n.token = ?3 ORDER BY n.id DESC LIMIT ?2"
 );
+const BY_TRANSACTION: &str = concat!(
+    "SELECT ",
+    of_notification!(),
+    " FROM notifications n INDEXED BY notifications_transaction
+     WHERE n.id < ? AND n.transaction_uuid = ?3 ORDER BY n.id DESC LIMIT ?2"
+);
 const BY_STANDING: &str = concat!(
     "SELECT ",
     of_notification!(),
@@ -63,7 +69,16 @@ const DELIVERIES: &str = concat!(
 const LAST_BEFORE: &str = "SELECT id FROM notifications WHERE uuid < ? ORDER BY uuid DESC LIMIT 1";
 
 #[cfg(test)]
-pub(super) const QUESTIONS: [&str; 7] = [OPEN, DEAD, BY_TIME, BY_TOKEN, BY_STANDING, DELIVERIES, LAST_BEFORE];
+pub(super) const QUESTIONS: [&str; 8] = [
+    OPEN,
+    DEAD,
+    BY_TIME,
+    BY_TOKEN,
+    BY_TRANSACTION,
+    BY_STANDING,
+    DELIVERIES,
+    LAST_BEFORE,
+];
 
 /// Some lines: what waits or was given up by destination, the oldest first; everything else the newest first.
 pub(in crate::outbox) fn list(
@@ -81,8 +96,8 @@ pub(in crate::outbox) fn list(
         (Some(_), Some(_)) => &[],
         (None, _) => return notifications(&snapshot, wanted, from, limit),
     };
-    // A token has few notifications; a destination may have many deliveries.
-    if wanted.token.is_some() && wanted.incident.is_none() {
+    // A token or a transaction has few notifications; a destination may have many deliveries.
+    if (wanted.token.is_some() || wanted.transaction.is_some()) && wanted.incident.is_none() {
         return notifications(&snapshot, wanted, from, limit);
     }
     deliveries(&snapshot, wanted, states, from, limit)
@@ -212,10 +227,11 @@ fn notifications(
         Some(WantedState::Quarantined) => Some(Standing::Quarantined),
         _ => None,
     };
-    let (question, value) = match (&wanted.token, standing) {
-        (Some(token), _) => (BY_TOKEN, Some(token.as_str())),
-        (None, Some(standing)) => (BY_STANDING, Some(standing.word())),
-        (None, None) => (BY_TIME, None),
+    let (question, value) = match (&wanted.token, &wanted.transaction, standing) {
+        (Some(token), _, _) => (BY_TOKEN, Some(token.as_str())),
+        (None, Some(transaction), _) => (BY_TRANSACTION, Some(transaction.as_str())),
+        (None, None, Some(standing)) => (BY_STANDING, Some(standing.word())),
+        (None, None, None) => (BY_TIME, None),
     };
     let mut statement = connection.prepare_cached(question)?;
     statement.raw_bind_parameter(1, before)?;
@@ -306,7 +322,9 @@ fn is_in(wanted: WantedState, state: DeliveryState) -> bool {
 }
 
 fn is_meant(wanted: &Wanted, notification: &NotificationLine) -> bool {
+    let has_transaction = |wanted: &String| notification.transaction.as_ref() == Some(wanted);
     wanted.mode.is_none_or(|mode| mode == notification.mode)
+        && wanted.transaction.as_ref().is_none_or(has_transaction)
         && wanted.kind.is_none_or(|kind| kind.matches(notification.kind))
         && wanted.since.is_none_or(|since| notification.received_at >= since)
         && wanted.until.is_none_or(|until| notification.received_at < until)

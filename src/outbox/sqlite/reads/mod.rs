@@ -1,10 +1,12 @@
 //! Questions of people. As in [`read`](super::read), each that walks an index names it where the planner would not.
 
 mod find;
+mod history;
 mod list;
 mod status;
 
 pub(in crate::outbox) use find::{about_token, find, stored_after};
+pub(in crate::outbox) use history::{attempts_since, audit, emails, incident_story, incidents, verbs_asked};
 pub(in crate::outbox) use list::list;
 pub(in crate::outbox) use status::{destinations, incident, load, open_incidents, totals};
 
@@ -103,7 +105,7 @@ fn time_if_any(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Timestam
 #[cfg(test)]
 mod tests {
     use super::super::open::open;
-    use super::{find, list, status};
+    use super::{find, history, list, status};
 
     #[test]
     fn every_question_walks_its_index() {
@@ -113,6 +115,7 @@ mod tests {
             .into_iter()
             .chain(find::QUESTIONS)
             .chain(status::QUESTIONS)
+            .chain(history::QUESTIONS)
         {
             let mut statement = opened
                 .reader

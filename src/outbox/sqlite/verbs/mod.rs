@@ -6,7 +6,7 @@ mod select;
 mod write;
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::{Connection, OptionalExtension, Row};
 
 pub(in crate::outbox) use act::foresee;
 pub(in crate::outbox) use select::{begin, look};
@@ -41,23 +41,26 @@ pub(in crate::outbox) fn next_verb(connection: &Connection) -> rusqlite::Result<
 pub(in crate::outbox) fn verb(connection: &Connection, id: VerbId) -> rusqlite::Result<VerbRow> {
     connection
         .prepare_cached("SELECT at, asked_by, verb, progress, done_at, result FROM verbs WHERE id = ?")?
-        .query_row([id.0], |row| {
-            let (progress, done_at): (Option<String>, Option<i64>) = (row.get(3)?, row.get(4)?);
-            Ok(VerbRow {
-                id,
-                asked_at: read::timestamp(row, 0)?,
-                asked_by: row.get(1)?,
-                verb: read::json(&row.get::<_, String>(2)?)?,
-                state: match (progress, done_at) {
-                    (None, None) => VerbState::Asked,
-                    (Some(progress), None) => VerbState::UnderWay(read::json(&progress)?),
-                    (_, Some(_)) => VerbState::Done {
-                        at: read::timestamp(row, 4)?,
-                        result: read::json(&row.get::<_, String>(5)?)?,
-                    },
-                },
-            })
-        })
+        .query_row([id.0], |row| verb_row(row, id))
+}
+
+/// Columns `at, asked_by, verb, progress, done_at, result`.
+pub(super) fn verb_row(row: &Row<'_>, id: VerbId) -> rusqlite::Result<VerbRow> {
+    let (progress, done_at): (Option<String>, Option<i64>) = (row.get(3)?, row.get(4)?);
+    Ok(VerbRow {
+        id,
+        asked_at: read::timestamp(row, 0)?,
+        asked_by: row.get(1)?,
+        verb: read::json(&row.get::<_, String>(2)?)?,
+        state: match (progress, done_at) {
+            (None, None) => VerbState::Asked,
+            (Some(progress), None) => VerbState::UnderWay(read::json(&progress)?),
+            (_, Some(_)) => VerbState::Done {
+                at: read::timestamp(row, 4)?,
+                result: read::json(&row.get::<_, String>(5)?)?,
+            },
+        },
+    })
 }
 
 impl Ledger {
