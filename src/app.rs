@@ -189,6 +189,7 @@ impl App {
         });
         let parts = Parts {
             outbox: outbox.clone(),
+            intake: Arc::clone(&intake),
             store: config.store.path.clone(),
             verbs: verbs.clone(),
             circles: circles_of_now,

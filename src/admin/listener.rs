@@ -10,7 +10,7 @@ use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS};
 use axum::http::request::Parts as Head;
-use axum::http::{StatusCode, header};
+use axum::http::{Extensions, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
@@ -234,8 +234,14 @@ fn please_show_a_token(why: &'static str) -> Response {
 
 /// Whoever has connected; `answer` says so of every request.
 pub(super) fn caller(request: &Request) -> Caller {
-    let unknown = Caller(IpAddr::from([0, 0, 0, 0]));
-    request.extensions().get().copied().unwrap_or(unknown)
+    Caller::of(request.extensions())
+}
+
+impl Caller {
+    pub(super) fn of(extensions: &Extensions) -> Self {
+        let unknown = Self(IpAddr::from([0, 0, 0, 0]));
+        extensions.get().copied().unwrap_or(unknown)
+    }
 }
 
 /// Whether a notification could be stored now. Mail is no part of it: nothing is lost while that is down.

@@ -173,10 +173,11 @@ impl Outbox {
     /// Waits until the store has failed for good, and says why. The process should end then.
     pub async fn failure(&self) -> String {
         let mut failure = self.shared.failure.clone();
-        match failure.wait_for(Option::is_some).await {
-            Ok(why) => why.clone().unwrap_or_default(),
+        let why = failure.wait_for(Option::is_some).await.ok().map(|why| why.clone());
+        match why {
+            Some(why) => why.unwrap_or_default(),
             // The writer has ended because the store was closed: it did not fail.
-            Err(_) => std::future::pending().await,
+            None => std::future::pending().await,
         }
     }
 

@@ -24,6 +24,7 @@ use tokio::sync::{mpsc, watch};
 use crate::deliver::{Circles, Verbs};
 use crate::domain::Clock;
 use crate::outbox::Outbox;
+use crate::receive::Intake;
 
 pub use acknowledge::{ACKNOWLEDGE, AcknowledgeWish, Acknowledged};
 pub use list::{NOTIFICATIONS, Paging};
@@ -42,6 +43,8 @@ pub use why::Why;
 #[derive(Clone, Debug)]
 pub struct Parts {
     pub outbox: Outbox,
+    /// Remembers what was refused.
+    pub intake: Arc<Intake>,
     /// The store's file.
     pub store: PathBuf,
     /// Says what a verb would do.

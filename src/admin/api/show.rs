@@ -36,7 +36,7 @@ pub struct ToldDelivery {
 }
 
 impl ShownNotification {
-    pub(super) fn new(shown: Shown, now: Timestamp) -> Self {
+    pub(in crate::admin) fn new(shown: Shown, now: Timestamp) -> Self {
         let Shown {
             notification,
             resend_of,

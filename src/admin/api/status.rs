@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::show::IncidentLine;
 use super::{Parts, Refusal};
-use crate::domain::{LegalEntityId, Mode};
+use crate::domain::{Circle, DestinationKey, LegalEntityId, Mode};
 use crate::outbox::{DestinationLine, DestinationLoad, OutboxError, Space, Totals, space};
 
 /// How everything stands.
@@ -64,7 +64,7 @@ pub(in crate::admin) async fn look(parts: &Parts) -> Result<Status, OutboxError>
     // One question each: others are answered in between.
     for (id, line) in outbox.destinations().await? {
         let load = outbox.load(id).await?;
-        let shop_name = parts.shop_name(&line);
+        let shop_name = parts.name_of(&line.key);
         destinations.push(DestinationStatus { line, shop_name, load });
     }
     let incidents = outbox.open_incidents().await?.iter().map(IncidentLine::from).collect();
@@ -87,12 +87,11 @@ pub(in crate::admin) async fn look(parts: &Parts) -> Result<Status, OutboxError>
 }
 
 impl Parts {
-    fn shop_name(&self, line: &DestinationLine) -> Option<String> {
+    /// The name of a destination's shop; none, if it is not configured any more.
+    pub(in crate::admin) fn name_of(&self, key: &DestinationKey) -> Option<String> {
         let circles = self.circles.borrow();
-        let of_it = |circle: &&Arc<crate::domain::Circle>| {
-            circle.legal_entity.id == line.key.legal_entity && circle.mode == line.key.mode
-        };
-        let member = circles.iter().find(of_it)?.member(line.key.shop)?;
+        let of_it = |circle: &&Arc<Circle>| circle.legal_entity.id == key.legal_entity && circle.mode == key.mode;
+        let member = circles.iter().find(of_it)?.member(key.shop)?;
         Some(member.name.clone())
     }
 }

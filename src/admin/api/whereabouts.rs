@@ -89,7 +89,12 @@ impl Parts {
     }
 
     /// Why a shop has no delivery of it, by the configuration of now.
-    async fn why_none(&self, notification: &NotificationLine, has_body: bool, shop: ShopId) -> Why {
+    pub(in crate::admin) async fn why_none(
+        &self,
+        notification: &NotificationLine,
+        has_body: bool,
+        shop: ShopId,
+    ) -> Why {
         let id = notification.id;
         match notification.standing {
             Standing::Parked => {

@@ -10,6 +10,8 @@ use axum::http::request::Parts;
 pub enum Who {
     /// A user of this machine, by number.
     Command { user: u32 },
+    /// Somebody who has logged in to the page.
+    Page { address: IpAddr },
     /// Somebody with the admin token.
     Remote { address: IpAddr },
     /// `SIGHUP`, as `systemctl reload` sends it.
@@ -22,6 +24,7 @@ impl fmt::Display for Who {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Command { user } => write!(f, "user {user}"),
+            Self::Page { address } => write!(f, "the page, from {address}"),
             Self::Remote { address } => write!(f, "the admin token, from {address}"),
             Self::Signal => f.write_str("SIGHUP"),
             Self::Watch => f.write_str("a file that has changed"),

@@ -1,13 +1,13 @@
 use std::sync::Arc;
 
 use askama::Template;
-use axum::extract::State;
+use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 
 use super::visitor::Visitor;
 use super::when::When;
-use super::{Frame, Unavailable, show};
+use super::{Frame, Unavailable, refuse, show};
 use crate::admin::api::RefusedReload;
 use crate::admin::listener::Inside;
 use crate::outbox::KeptConfiguration;
@@ -16,6 +16,8 @@ use crate::outbox::KeptConfiguration;
 #[template(path = "configuration.html", config = ".askama.toml")]
 struct ConfigurationPage {
     frame: Frame,
+    /// Whether it is the one that runs.
+    is_running: bool,
     running: Option<KeptConfiguration>,
     applied: Option<When>,
     /// Why the files are not what runs, if somebody has asked for that.
@@ -40,9 +42,31 @@ pub(super) async fn configuration(
     let now = inside.parts.clock.now();
     let page = ConfigurationPage {
         frame: visitor.frame("configuration"),
+        is_running: true,
         applied: running.as_ref().map(|running| When::new(running.applied_at, now)),
         running,
         refused: refused(&inside),
+    };
+    Ok(show(StatusCode::OK, &page))
+}
+
+/// One that ran once, and has routed what is kept still.
+pub(super) async fn earlier(
+    State(inside): State<Arc<Inside>>,
+    visitor: Visitor,
+    Path(hash): Path<String>,
+) -> Result<Response, Unavailable> {
+    let frame = visitor.frame("configuration");
+    let Some(kept) = inside.parts.outbox.configuration(hash).await? else {
+        let why = "This configuration is not kept, or never ran.";
+        return Ok(refuse(StatusCode::NOT_FOUND, frame, why));
+    };
+    let page = ConfigurationPage {
+        frame,
+        is_running: inside.parts.running.borrow().configuration == kept.hash,
+        applied: Some(When::new(kept.applied_at, inside.parts.clock.now())),
+        running: Some(kept),
+        refused: None,
     };
     Ok(show(StatusCode::OK, &page))
 }

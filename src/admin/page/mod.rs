@@ -11,12 +11,22 @@
 //!   too, so that no other site can post it.
 //! - No script, no style and no image but our own: the content security policy says so to the browser.
 
+mod act;
 mod assets;
 mod configuration;
+mod contents;
+mod emails;
+mod incidents;
 mod login;
+mod notification;
+mod notifications;
+mod operations;
+mod refusals;
 mod status;
 mod visitor;
 mod when;
+mod wish;
+mod words;
 
 use std::sync::Arc;
 
@@ -36,7 +46,18 @@ const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; form
 pub(super) fn router(inside: Arc<Inside>) -> Router {
     Router::new()
         .route("/", get(status::status))
+        .route("/incidents", get(incidents::incidents))
+        .route("/incidents/{id}", get(incidents::incident))
+        .route("/notifications", get(notifications::notifications))
+        .route("/notifications/{id}", get(notification::notification))
+        .route("/notifications/{id}/personal", post(notification::personal))
+        .route("/refusals", get(refusals::refusals))
+        .route("/emails", get(emails::emails))
+        .route("/act", get(act::ask).post(act::act))
+        .route("/operations", get(operations::operations))
+        .route("/operations/{id}", get(operations::operation))
         .route("/configuration", get(configuration::configuration))
+        .route("/configurations/{hash}", get(configuration::earlier))
         .route("/login", post(login::log_in))
         .route("/logout", post(login::log_out))
         .route("/icon.svg", get(assets::icon))
@@ -71,6 +92,19 @@ impl Frame {
     fn style(&self) -> &'static str {
         assets::style_name()
     }
+}
+
+#[derive(Template)]
+#[template(path = "message.html", config = ".askama.toml")]
+struct MessagePage {
+    frame: Frame,
+    text: String,
+}
+
+/// A page that only says why there is no other.
+fn refuse(status: StatusCode, frame: Frame, text: impl Into<String>) -> Response {
+    let text = text.into();
+    show(status, &MessagePage { frame, text })
 }
 
 /// A page as an answer.

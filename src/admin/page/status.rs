@@ -1,5 +1,7 @@
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use askama::Template;
 use axum::extract::State;
@@ -8,12 +10,19 @@ use axum::response::Response;
 use jiff::Timestamp;
 
 use super::configuration::{Refused, refused};
+use super::incidents::Incident;
 use super::visitor::Visitor;
 use super::when::When;
+use super::wish::{Act, Button, Wish};
+use super::words::{self, Badge, Tone, counted};
 use super::{Frame, Unavailable, show};
 use crate::admin::api::{self, DestinationStatus, Parts, Status};
 use crate::admin::listener::Inside;
-use crate::domain::{LegalEntityId, Mode, Rendition, ShopId};
+use crate::domain::{DestinationKey, LegalEntityId, Mode, ShopId};
+use crate::outbox::DestinationLine;
+
+/// The rate is that of these last minutes.
+const LATELY: Duration = Duration::from_mins(5);
 
 #[derive(Template)]
 #[template(path = "status.html", config = ".askama.toml")]
@@ -21,6 +30,7 @@ struct StatusPage {
     frame: Frame,
     headline: Headline,
     refused: Option<Refused>,
+    incidents: Vec<Incident>,
     companies: Vec<Company>,
     heard: Vec<Heard>,
     since: When,
@@ -32,15 +42,6 @@ struct StatusPage {
 struct Headline {
     tone: Tone,
     text: String,
-}
-
-/// How something is to be taken; the word is a class of the style.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Tone {
-    Bad,
-    Good,
-    None,
-    Warn,
 }
 
 struct Company {
@@ -61,13 +62,29 @@ struct Destination {
     waiting: u32,
     oldest: Option<When>,
     last: Option<LastAnswer>,
+    rate: String,
+    incident: Option<i64>,
+    button: Option<Button>,
+}
+
+/// Attempts within [`LATELY`], told by the minute.
+struct Rate(u32);
+
+impl fmt::Display for Rate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let tenths = u64::from(self.0) * 600 / LATELY.as_secs();
+        match (tenths / 10, tenths % 10) {
+            (0, 0) => f.write_str("–"),
+            (whole, 0) => write!(f, "{whole}/min"),
+            (whole, tenth) => write!(f, "{whole}.{tenth}/min"),
+        }
+    }
 }
 
 /// What the last attempt came to.
 struct LastAnswer {
     at: When,
-    tone: Tone,
-    text: String,
+    badge: Badge,
 }
 
 /// When the gateway last called for a company.
@@ -78,25 +95,16 @@ struct Heard {
     at: Option<When>,
 }
 
-impl Tone {
-    fn word(self) -> &'static str {
-        match self {
-            Self::Bad => "bad",
-            Self::Good => "good",
-            Self::None => "none",
-            Self::Warn => "warn",
-        }
-    }
-}
-
 /// How everything stands.
 pub(super) async fn status(State(inside): State<Arc<Inside>>, visitor: Visitor) -> Result<Response, Unavailable> {
     let status = api::look(&inside.parts).await?;
+    let rates = rates(&inside.parts, status.now).await?;
     let page = StatusPage {
         frame: visitor.frame("status"),
         headline: Headline::of(&status),
         refused: refused(&inside),
-        companies: companies(&inside.parts, &status),
+        incidents: incidents(&inside.parts, &status),
+        companies: companies(&inside.parts, &status, &rates),
         heard: heard(&inside.parts, &status),
         since: When::new(status.since, status.now),
         status,
@@ -132,8 +140,39 @@ impl Headline {
     }
 }
 
+/// Attempts of late, by destination.
+type Rates = BTreeMap<DestinationKey, u32>;
+
+async fn rates(parts: &Parts, now: Timestamp) -> Result<Rates, Unavailable> {
+    let since = now.saturating_sub(LATELY).unwrap_or(now);
+    let mut rates = Rates::new();
+    // One question each: others are answered in between.
+    for (id, line) in parts.outbox.destinations().await? {
+        rates.insert(line.key, parts.outbox.attempts_since(id, since).await?);
+    }
+    Ok(rates)
+}
+
+/// Those that are open, the newest first.
+fn incidents(parts: &Parts, status: &Status) -> Vec<Incident> {
+    let mut open: Vec<_> = status.incidents.iter().collect();
+    open.sort_by_key(|line| std::cmp::Reverse(line.incident));
+    open.into_iter()
+        .map(|line| Incident::of(line, parts, status.now))
+        .collect()
+}
+
+/// What can be done to a destination.
+fn button(line: &DestinationLine) -> Option<Button> {
+    match (line.parked_since, line.paused_since) {
+        (Some(_), _) => None,
+        (None, Some(_)) => Some(Wish::with_destination(Act::Resume, &line.key).button("Resume…")),
+        (None, None) => Some(Wish::with_destination(Act::Pause, &line.key).button("Pause…")),
+    }
+}
+
 /// By company, in the order of their keys; what is in no configuration any more only if something waits for it.
-fn companies(parts: &Parts, status: &Status) -> Vec<Company> {
+fn companies(parts: &Parts, status: &Status, rates: &Rates) -> Vec<Company> {
     let mut rows = BTreeMap::<&LegalEntityId, Vec<&DestinationStatus>>::new();
     for one in &status.destinations {
         if one.line.parked_since.is_none() || one.load.waiting > 0 {
@@ -149,14 +188,17 @@ fn companies(parts: &Parts, status: &Status) -> Vec<Company> {
         rows.sort_by_key(|one| &one.line.key);
         Company {
             name: name(id),
-            destinations: rows.into_iter().map(|one| Destination::of(one, status.now)).collect(),
+            destinations: rows
+                .into_iter()
+                .map(|one| Destination::of(one, rates.get(&one.line.key).copied().unwrap_or(0), status.now))
+                .collect(),
         }
     };
     rows.into_iter().map(company).collect()
 }
 
 impl Destination {
-    fn of(status: &DestinationStatus, now: Timestamp) -> Self {
+    fn of(status: &DestinationStatus, rate: u32, now: Timestamp) -> Self {
         let (line, load) = (&status.line, &status.load);
         let (state, tone, since) = match (line.parked_since, line.paused_since, line.down_since) {
             (Some(since), ..) => ("not configured", Tone::Warn, Some(since)),
@@ -170,7 +212,7 @@ impl Destination {
             shop_name: status.shop_name.clone().unwrap_or_default(),
             shop: line.key.shop,
             mode: line.key.mode,
-            gets: gets(line.key.rendition),
+            gets: words::gets(line.key.rendition),
             state,
             tone,
             since: since.map(when),
@@ -178,26 +220,12 @@ impl Destination {
             oldest: load.oldest.map(when),
             last: load.last_attempt.as_ref().map(|attempt| LastAnswer {
                 at: when(attempt.at),
-                tone: if attempt.cause.is_none() { Tone::Good } else { Tone::Bad },
-                text: match (attempt.status, &attempt.cause) {
-                    (Some(status), _) => status.to_string(),
-                    (None, Some(cause)) => cause.clone(),
-                    (None, None) => "delivered".to_owned(),
-                },
+                badge: attempt.into(),
             }),
+            rate: Rate(rate).to_string(),
+            incident: load.incident,
+            button: button(line),
         }
-    }
-}
-
-/// What is sent there, in words.
-fn gets(rendition: Rendition) -> &'static str {
-    use crate::domain::Format::{Form, Rest};
-    match rendition {
-        Rendition::AsReceived(Form) => "its own, by form",
-        Rendition::AsReceived(Rest) => "its own, by REST",
-        Rendition::Event => "events",
-        Rendition::ReSigned(Form) => "others', re-signed form",
-        Rendition::ReSigned(Rest) => "others', re-signed REST",
     }
 }
 
@@ -222,11 +250,18 @@ fn heard(parts: &Parts, status: &Status) -> Vec<Heard> {
     heard.collect()
 }
 
-fn counted(count: impl TryInto<u64>, one: &str, many: &str) -> String {
-    let count = count.try_into().unwrap_or(u64::MAX);
-    format!("{count} {}", if count == 1 { one } else { many })
-}
-
 fn megabytes(bytes: u64) -> u64 {
     bytes.div_ceil(1_000_000)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rate_is_told_by_the_minute() {
+        for (attempts, told) in [(0, "–"), (1, "0.2/min"), (5, "1/min"), (1_000, "200/min")] {
+            assert_eq!(Rate(attempts).to_string(), told);
+        }
+    }
 }

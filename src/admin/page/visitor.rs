@@ -1,3 +1,4 @@
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
@@ -6,8 +7,9 @@ use axum::http::{HeaderMap, Uri, header};
 use axum::response::Response;
 
 use super::{Frame, login};
+use crate::admin::api::Who;
 use crate::admin::auth::Session;
-use crate::admin::listener::Inside;
+use crate::admin::listener::{Caller, Inside};
 
 /// The name of the cookie.
 pub(super) const COOKIE: &str = "ipn-router";
@@ -17,9 +19,20 @@ pub(super) const COOKIE: &str = "ipn-router";
 pub(super) struct Visitor {
     pub(super) session: Session,
     pub(super) uri: Uri,
+    address: IpAddr,
 }
 
 impl Visitor {
+    /// For the log, and for the record of what was asked for.
+    pub(super) fn who(&self) -> Who {
+        Who::Page { address: self.address }
+    }
+
+    /// Whether a form that was sent is one of ours.
+    pub(super) fn may_post(&self, form_key: Option<&str>) -> bool {
+        form_key.is_some_and(|form_key| self.session.made(form_key))
+    }
+
     /// What is around a page for them.
     pub(super) fn frame(&self, here: &'static str) -> Frame {
         Frame::new(&self.uri, here, Some(self.session.form_key.clone()))
@@ -35,6 +48,7 @@ impl FromRequestParts<Arc<Inside>> for Visitor {
             Some(session) => Ok(Self {
                 session,
                 uri: parts.uri.clone(),
+                address: Caller::of(&parts.extensions).0,
             }),
             None => Err(login::ask(inside, &parts.uri)),
         }

@@ -430,6 +430,7 @@ mod tests {
                 "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000)
                  INSERT INTO verbs(at, asked_by, verb, quick, done_at) SELECT 1, '', '', 0, 1 FROM n;
                  INSERT INTO configurations(at, applied_by, hash, texts) SELECT 1, '', '', '' FROM verbs;
+                 INSERT INTO audit(at, who, act) SELECT 1, '', '' FROM verbs;
                  INSERT INTO troubles(at, facts, told_at) SELECT at, '', done_at FROM verbs;
                  INSERT INTO incidents(destination, opened_at, closed_at, facts, seen) SELECT id, 1, 1, '', 1 FROM verbs;
                  INSERT INTO complaints(destination, day, at, seq, verdict, told_at) SELECT id, '', 1, 1, '', 1 FROM verbs;

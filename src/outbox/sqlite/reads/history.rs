@@ -51,7 +51,7 @@ const GIVEN_UP: &str = concat!(
 const WAITING: &str = concat!(
     "SELECT ",
     of_email!(),
-    " FROM emails INDEXED BY emails_due WHERE state=0 ORDER BY due LIMIT ?"
+    " FROM emails INDEXED BY emails_due WHERE state=0 AND due > 0 ORDER BY due LIMIT ?"
 );
 const VERBS: &str = "SELECT at, asked_by, verb, progress, done_at, result, id FROM verbs WHERE id < ?
   ORDER BY id DESC LIMIT ?";

@@ -1,0 +1,251 @@
+use std::sync::Arc;
+
+use askama::Template;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use jiff::Timestamp;
+
+use super::emails::Email;
+use super::visitor::Visitor;
+use super::when::When;
+use super::wish::{Act, Button, Wish};
+use super::words::{self, Badge, Tone, counted};
+use super::{Frame, Unavailable, refuse, show};
+use crate::admin::api::{IncidentLine, Parts};
+use crate::admin::listener::Inside;
+use crate::domain::DestinationKey;
+use crate::outbox::{Acknowledgement, DestinationLine, DestinationLoad, IncidentRow, IncidentStory};
+
+/// Incidents that are over and are shown.
+const OVER: u32 = 50;
+
+#[derive(Template)]
+#[template(path = "incidents.html", config = ".askama.toml")]
+struct IncidentsPage {
+    frame: Frame,
+    open: Vec<Incident>,
+    over: Vec<Incident>,
+}
+
+#[derive(Template)]
+#[template(path = "incident.html", config = ".askama.toml")]
+struct IncidentPage {
+    frame: Frame,
+    incident: Incident,
+    load: DestinationLoad,
+    oldest: Option<When>,
+    next_attempt: Option<When>,
+    paused: Option<When>,
+    acknowledged: Option<Acknowledged>,
+    /// Another incident, in whose thread this one is told.
+    told_with: Option<i64>,
+    emails: Vec<Email>,
+    buttons: Vec<Button>,
+}
+
+/// One incident in short, as the status page shows it, too.
+pub(super) struct Incident {
+    pub(super) id: i64,
+    pub(super) badge: Badge,
+    /// "ACME Lyon fails: time-out"
+    pub(super) title: String,
+    pub(super) to: String,
+    pub(super) failing: String,
+    pub(super) detail: String,
+    pub(super) answer: String,
+    pub(super) since: When,
+    pub(super) last_failure: When,
+    pub(super) over: Option<When>,
+    pub(super) failures: String,
+    pub(super) given_up: u64,
+    pub(super) delivered: u64,
+}
+
+struct Acknowledged {
+    by: String,
+    at: When,
+    until: Option<String>,
+}
+
+impl Incident {
+    pub(super) fn of(line: &IncidentLine, parts: &Parts, now: Timestamp) -> Self {
+        let key = &line.destination;
+        let shop = parts.name_of(key).unwrap_or_else(|| format!("Shop {}", key.shop));
+        Self {
+            id: line.incident,
+            badge: match line.recovered_at {
+                Some(_) => Badge::new(Tone::None, "over"),
+                None => Badge::new(Tone::Bad, "open"),
+            },
+            title: match line.recovered_at {
+                Some(_) => format!("{shop} works again"),
+                None => format!("{shop} fails: {}", line.failing),
+            },
+            to: words::destination(key),
+            failing: line.failing.clone(),
+            detail: line.detail.clone(),
+            answer: line.answer.clone(),
+            since: When::new(line.opened_at, now),
+            last_failure: When::new(line.last_failure_at, now),
+            over: line.recovered_at.map(|at| When::new(at, now)),
+            failures: counted(line.failures, "attempt has failed", "attempts have failed"),
+            given_up: line.given_up,
+            delivered: line.delivered,
+        }
+    }
+}
+
+/// Open ones first, then those that are over, the newest first.
+pub(super) async fn incidents(State(inside): State<Arc<Inside>>, visitor: Visitor) -> Result<Response, Unavailable> {
+    let (parts, now) = (&inside.parts, inside.parts.clock.now());
+    let mut open = parts.outbox.open_incidents().await?;
+    open.sort_by_key(|row| std::cmp::Reverse(row.id));
+    let newest = parts.outbox.incidents(None, OVER).await?;
+    let over: Vec<_> = newest.iter().filter(|row| !row.incident.is_open()).collect();
+    let told = |row: &IncidentRow| Incident::of(&row.into(), parts, now);
+    let page = IncidentsPage {
+        frame: visitor.frame("incidents"),
+        open: open.iter().map(told).collect(),
+        over: over.into_iter().map(told).collect(),
+    };
+    Ok(show(StatusCode::OK, &page))
+}
+
+/// One of them, with what can be done about it.
+pub(super) async fn incident(
+    State(inside): State<Arc<Inside>>,
+    visitor: Visitor,
+    Path(id): Path<i64>,
+) -> Result<Response, Unavailable> {
+    let (parts, now) = (&inside.parts, inside.parts.clock.now());
+    let frame = visitor.frame("incidents");
+    let Some(story) = parts.outbox.incident_story(id).await? else {
+        return Ok(refuse(
+            StatusCode::NOT_FOUND,
+            frame,
+            format!("There is no incident {id}."),
+        ));
+    };
+    let IncidentStory {
+        row,
+        acknowledged,
+        emails,
+    } = story;
+    let (destination, load) = destination(parts, &row.destination).await?;
+    let paused = destination.as_ref().and_then(|line| line.paused_since);
+    let when = |at| When::new(at, now);
+    let page = IncidentPage {
+        frame,
+        incident: Incident::of(&(&row).into(), parts, now),
+        buttons: buttons(&row, acknowledged.is_some(), paused.is_some()),
+        oldest: load.oldest.map(when),
+        next_attempt: load.next_attempt.map(when),
+        load,
+        paused: paused.map(when),
+        acknowledged: acknowledged.map(|told| Acknowledged::of(told, now)),
+        told_with: row.told_with.filter(|with| *with != id),
+        emails: emails.into_iter().map(|line| Email::of(line, now)).collect(),
+    };
+    Ok(show(StatusCode::OK, &page))
+}
+
+/// How its destination stands.
+async fn destination(
+    parts: &Parts,
+    key: &DestinationKey,
+) -> Result<(Option<DestinationLine>, DestinationLoad), Unavailable> {
+    let all = parts.outbox.destinations().await?;
+    match all.into_iter().find(|(_, line)| line.key == *key) {
+        Some((id, line)) => Ok((Some(line), parts.outbox.load(id).await?)),
+        None => Ok((None, DestinationLoad::default())),
+    }
+}
+
+/// What makes sense now.
+fn buttons(row: &IncidentRow, is_acknowledged: bool, is_paused: bool) -> Vec<Button> {
+    let mut buttons = Vec::new();
+    if row.incident.is_open() {
+        let text = if is_acknowledged {
+            "Acknowledge again…"
+        } else {
+            "Acknowledge…"
+        };
+        buttons.push(Wish::with_incident(Act::Acknowledge, row.id).button(text));
+    }
+    if row.incident.given_up.count > 0 {
+        buttons.push(Wish::with_incident(Act::Replay, row.id).button("Replay what was given up…"));
+    }
+    if is_paused {
+        buttons.push(Wish::with_destination(Act::Resume, &row.destination).button("Resume the destination…"));
+    } else if row.incident.is_open() {
+        buttons.push(Wish::with_destination(Act::Pause, &row.destination).button("Pause the destination…"));
+    }
+    buttons
+}
+
+impl Acknowledged {
+    fn of(told: Acknowledgement, now: Timestamp) -> Self {
+        Self {
+            by: told.by,
+            at: When::new(told.at, now),
+            until: told.until.map(|until| until.strftime("%Y-%m-%d %H:%M UTC").to_string()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{Cause, GivenUp, LastFailure, Mode, Rendition, Symptom};
+
+    fn row(is_open: bool, given_up: u64) -> IncidentRow {
+        let at = Timestamp::UNIX_EPOCH;
+        IncidentRow {
+            id: 7,
+            destination: DestinationKey {
+                legal_entity: "acme".parse().unwrap(),
+                shop: "12345678".parse().unwrap(),
+                mode: Mode::Test,
+                rendition: Rendition::Event,
+            },
+            version: 1,
+            incident: crate::domain::Incident {
+                opened_at: at,
+                failures: 1,
+                last_failure: LastFailure {
+                    at,
+                    symptom: Symptom::Failed(Cause::Dns),
+                    status: None,
+                    detail: String::new(),
+                    answer: String::new(),
+                },
+                kinds: Default::default(),
+                given_up: GivenUp {
+                    count: given_up,
+                    ..GivenUp::default()
+                },
+                delivered: 0,
+                failing_since: at,
+                well_since: None,
+                relapsed: false,
+                recovered_at: (!is_open).then_some(at),
+            },
+            told: String::new(),
+            told_with: None,
+            acknowledged: None,
+            is_paused: false,
+        }
+    }
+
+    #[test]
+    fn only_what_makes_sense_can_be_done() {
+        let texts = |row: &IncidentRow, paused| -> Vec<&str> {
+            buttons(row, false, paused).iter().map(|button| button.text).collect()
+        };
+        assert_eq!(texts(&row(true, 0), false), ["Acknowledge…", "Pause the destination…"]);
+        assert_eq!(texts(&row(false, 2), false), ["Replay what was given up…"]);
+        assert_eq!(texts(&row(false, 0), true), ["Resume the destination…"]);
+        assert!(texts(&row(false, 0), false).is_empty());
+    }
+}
