@@ -14,6 +14,7 @@ mod listener;
 mod mail;
 mod outbox;
 mod outside;
+mod page;
 mod proxies;
 mod receive;
 mod reload;

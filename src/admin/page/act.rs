@@ -78,7 +78,7 @@ pub(super) async fn ask(
     let foreseen = match &meant {
         Meant::Acknowledge { .. } => Foreseen::Nothing,
         Meant::Verb(verb) => match timeout(FORESEE_WITHIN, inside.parts.verbs.foresee(verb)).await {
-            Ok(result) => Foreseen::Counted(Lines::of(verb, &result?)),
+            Ok(result) => Foreseen::Counted(Lines::foreseen(verb, &result?)),
             Err(_) => Foreseen::TooMuch,
         },
     };
@@ -198,23 +198,52 @@ impl Asked {
 }
 
 impl Lines {
-    /// The same words before and after.
-    pub(super) fn of(verb: &Verb, result: &VerbResult) -> Self {
-        let done = match verb {
-            Verb::Backfill { .. } | Verb::Release { .. } | Verb::Replay { .. } => {
-                words::counted(result.done, "delivery to make", "deliveries to make")
-            }
-            Verb::Cancel(_) => words::counted(result.done, "delivery to cancel", "deliveries to cancel"),
-            Verb::Pause(_) => words::counted(result.done, "destination to pause", "destinations to pause"),
-            Verb::Resume(_) => words::counted(result.done, "destination to resume", "destinations to resume"),
-        };
+    /// What will come of it.
+    pub(super) fn foreseen(verb: &Verb, result: &VerbResult) -> Self {
+        Self::told(result, nouns(verb), infinitive(verb))
+    }
+
+    /// What has come of it.
+    pub(super) fn done(verb: &Verb, result: &VerbResult) -> Self {
+        Self::told(result, nouns(verb), participle(verb))
+    }
+
+    fn told(result: &VerbResult, (one, many): (&str, &str), what: &str) -> Self {
         let left_out = result.left_out.iter().map(|(why, count)| format!("{count}: {why}"));
         Self {
-            done,
+            done: format!("{} {what}", words::counted(result.done, one, many)),
             left_out: left_out.collect(),
             arrived_as: result.arrived_as.map(|id| id.to_string()),
             failed: result.failed.clone(),
         }
+    }
+}
+
+/// What a verb counts.
+fn nouns(verb: &Verb) -> (&'static str, &'static str) {
+    match verb {
+        Verb::Backfill { .. } | Verb::Cancel(_) | Verb::Release { .. } | Verb::Replay { .. } => {
+            ("delivery", "deliveries")
+        }
+        Verb::Pause(_) | Verb::Resume(_) => ("destination", "destinations"),
+    }
+}
+
+fn infinitive(verb: &Verb) -> &'static str {
+    match verb {
+        Verb::Backfill { .. } | Verb::Release { .. } | Verb::Replay { .. } => "to make",
+        Verb::Cancel(_) => "to cancel",
+        Verb::Pause(_) => "to pause",
+        Verb::Resume(_) => "to resume",
+    }
+}
+
+fn participle(verb: &Verb) -> &'static str {
+    match verb {
+        Verb::Backfill { .. } | Verb::Release { .. } | Verb::Replay { .. } => "made",
+        Verb::Cancel(_) => "cancelled",
+        Verb::Pause(_) => "paused",
+        Verb::Resume(_) => "resumed",
     }
 }
 
@@ -234,8 +263,9 @@ mod tests {
             ..VerbResult::default()
         };
         result.leave_out(LeftOut::StillOpen);
-        let lines = Lines::of(&verb, &result);
+        let lines = Lines::foreseen(&verb, &result);
         assert_eq!(lines.done, "1 delivery to make");
+        assert_eq!(Lines::done(&verb, &result).done, "1 delivery made");
         assert_eq!(lines.left_out, ["1: still open"]);
     }
 

@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::verify::Content;
 
 /// Fields of a form that are nobody's: what happened, in which shop, when.
-const PLAIN_FIELDS: [&str; 22] = [
+const PLAIN_FIELDS: [&str; 26] = [
     "vads_site_id",
     "vads_ctx_mode",
     "vads_url_check_src",
@@ -22,6 +22,10 @@ const PLAIN_FIELDS: [&str; 22] = [
     "vads_auth_result",
     "vads_extra_result",
     "vads_amount",
+    "vads_auth_mode",
+    "vads_capture_delay",
+    "vads_effective_amount",
+    "vads_effective_currency",
     "vads_currency",
     "vads_card_brand",
     "vads_payment_config",

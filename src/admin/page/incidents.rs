@@ -84,7 +84,12 @@ impl Incident {
             },
             to: words::destination(key),
             failing: line.failing.clone(),
-            detail: line.detail.clone(),
+            // The cause may say it all.
+            detail: if line.detail == line.failing {
+                String::new()
+            } else {
+                line.detail.clone()
+            },
             answer: line.answer.clone(),
             since: When::new(line.opened_at, now),
             last_failure: When::new(line.last_failure_at, now),

@@ -194,7 +194,7 @@ impl Delivery {
             seq: line.seq,
             replay_of: line.replay_of,
             since: When::new(line.since, now),
-            why: without_command(&told.why.why).to_owned(),
+            why: told.why.why.clone(),
             attempts: told
                 .delivery
                 .last_attempts
@@ -227,11 +227,6 @@ fn button(told: &ToldDelivery, notification: &NotificationLine, has_body: bool) 
     }
 }
 
-/// The sentence that leads to a command: here stands a button instead.
-fn without_command(why: &str) -> &str {
-    why.strip_suffix(" To replay it:").unwrap_or(why)
-}
-
 impl Attempt {
     fn of(line: &AttemptLine, now: Timestamp) -> Self {
         Self {
@@ -248,13 +243,88 @@ impl Attempt {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::admin::api::Why;
+    use crate::domain::{Format, Mode, Rendition};
+    use crate::outbox::{DeliveryLine, ShownDelivery};
+
+    const AT: Timestamp = Timestamp::UNIX_EPOCH;
+
+    fn delivery(seq: i64, state: DeliveryState, replay_of: Option<i64>) -> ToldDelivery {
+        let destination = DestinationKey {
+            legal_entity: "acme".parse().unwrap(),
+            shop: "23456789".parse().unwrap(),
+            mode: Mode::Test,
+            rendition: Rendition::Event,
+        };
+        ToldDelivery {
+            delivery: ShownDelivery {
+                line: DeliveryLine {
+                    destination,
+                    seq,
+                    state,
+                    attempts: 1,
+                    since: AT,
+                    tried: None,
+                    due: None,
+                    replay_of,
+                },
+                paused_since: None,
+                down_since: None,
+                parked_since: None,
+                behind: None,
+                last_attempts: Vec::new(),
+            },
+            why: Why {
+                why: String::new(),
+                command: None,
+            },
+        }
+    }
+
+    fn shown(deliveries: Vec<ToldDelivery>) -> ShownNotification {
+        ShownNotification {
+            notification: NotificationLine {
+                key: 1,
+                id: NotificationId::before(AT),
+                received_at: AT,
+                legal_entity: "acme".parse().unwrap(),
+                named_shop: "12345678".parse().unwrap(),
+                mode: Mode::Test,
+                format: Format::Form,
+                kind: crate::domain::Kind::TokenCreated,
+                standing: Standing::Routed,
+                token: None,
+                transaction: None,
+            },
+            resend_of: None,
+            has_body: true,
+            configuration: None,
+            deliveries,
+        }
+    }
 
     #[test]
-    fn a_button_stands_in_the_place_of_the_command() {
-        assert_eq!(
-            without_command("Given up after 1 attempt. To replay it:"),
-            "Given up after 1 attempt."
-        );
-        assert_eq!(without_command("Waits for its turn."), "Waits for its turn.");
+    fn a_replay_stands_for_what_it_repeats() {
+        use DeliveryState::{Delivered, GivenUp, Waiting};
+        let given_up = || delivery(1, GivenUp, None);
+        for (deliveries, expected) in [
+            (vec![given_up(), delivery(2, Delivered, None)], "given up"),
+            (vec![given_up(), delivery(2, Delivered, Some(1))], "delivered"),
+            (vec![given_up(), delivery(2, Waiting, Some(1))], "waiting"),
+            (vec![], "for nobody"),
+        ] {
+            assert_eq!(badge(&shown(deliveries)).text, expected);
+        }
+    }
+
+    #[test]
+    fn a_delivery_can_be_replayed_only_while_there_is_a_body() {
+        let text = |state, has_body| {
+            let told = delivery(1, state, None);
+            button(&told, &shown(vec![]).notification, has_body).map(|button| button.text)
+        };
+        assert_eq!(text(DeliveryState::GivenUp, true), Some("Replay…"));
+        assert_eq!(text(DeliveryState::GivenUp, false), None);
+        assert_eq!(text(DeliveryState::Waiting, false), Some("Cancel…"));
     }
 }

@@ -91,9 +91,9 @@ pub(super) async fn operation(
             VerbState::UnderWay(progress) => Some(progress.left()),
         },
         lines: match &row.state {
-            VerbState::Asked => Lines::of(&row.verb, &Default::default()),
-            VerbState::Done { result, .. } => Lines::of(&row.verb, result),
-            VerbState::UnderWay(progress) => Lines::of(&row.verb, &progress.result),
+            VerbState::Asked => Lines::done(&row.verb, &Default::default()),
+            VerbState::Done { result, .. } => Lines::done(&row.verb, result),
+            VerbState::UnderWay(progress) => Lines::done(&row.verb, &progress.result),
         },
     };
     Ok(show(StatusCode::OK, &page))

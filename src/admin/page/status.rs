@@ -120,10 +120,11 @@ impl Headline {
         let troubled = status.incidents.len();
         let waiting: u32 = status.destinations.iter().map(|one| one.load.waiting).sum();
         let (tone, text) = if down > 0 {
-            (
-                Tone::Bad,
-                format!("{} down", counted(down, "destination is", "destinations are")),
-            )
+            let text = counted(down, "destination is down", "destinations are down");
+            match troubled.saturating_sub(down) {
+                0 => (Tone::Bad, text),
+                more => (Tone::Bad, format!("{text}, {more} more in trouble")),
+            }
         } else if troubled > 0 {
             let text = counted(troubled, "destination is", "destinations are");
             (Tone::Warn, format!("{text} in trouble"))

@@ -1,0 +1,201 @@
+"""Drives the status page in headless Chromium: finds a failed delivery, replays it, and sees it delivered.
+
+    page.py URL TOKEN NOTIFICATION SHOP [--without-script] [--screenshots FOLDER]
+
+With script it also visits every page, light and dark, wide and narrow: no error in the console, nothing that axe-core
+calls a violation, nothing wider than a telephone.
+"""
+
+import argparse
+import importlib.util
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+from selenium import webdriver
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.ui import Select, WebDriverWait
+
+PATIENCE = 60
+WIDE, NARROW = (1280, 900), (360, 740)
+
+
+def start(profile, with_script):
+    options = webdriver.ChromeOptions()
+    options.binary_location = shutil.which("chromium")
+    for argument in [
+        "--headless=new",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-quic",
+        "--disable-dev-shm-usage",
+        "--no-first-run",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+        f"--user-data-dir={profile}",
+    ]:
+        options.add_argument(argument)
+    if not with_script:
+        options.add_experimental_option("prefs", {"profile.managed_default_content_settings.javascript": 2})
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    # Named, so that nothing is looked for on the network.
+    return webdriver.Chrome(options=options, service=Service(shutil.which("chromedriver")))
+
+
+class Page:
+    def __init__(self, driver, url):
+        self.driver, self.url = driver, url
+
+    def go(self, path=""):
+        self.driver.get(self.url + path)
+
+    def one(self, selector):
+        wait = WebDriverWait(self.driver, PATIENCE)
+        return wait.until(lambda driver: driver.find_element(By.CSS_SELECTOR, selector), f"no {selector}\n{self.text()}")
+
+    def link(self, text):
+        wait = WebDriverWait(self.driver, PATIENCE)
+        wait.until(lambda driver: driver.find_element(By.PARTIAL_LINK_TEXT, text), f"no link {text}").click()
+
+    def text(self):
+        return self.driver.find_element(By.TAG_NAME, "body").text
+
+    def expect(self, text):
+        assert text in self.text(), f"{text} is not on {self.driver.current_url}:\n{self.text()}"
+
+    def log_in(self, token):
+        self.one("#token").send_keys(token)
+        self.one("main form button").click()
+        self.one("nav")
+
+    def logged(self):
+        """What the console has said, but for the status of the log-in page, which is 401 on purpose."""
+        said = self.driver.get_log("browser")
+        return [entry for entry in said if not (entry["source"] == "network" and " 401 " in entry["message"])]
+
+
+def find_and_replay(page, notification, shop):
+    page.link("Notifications")
+    Select(page.one("#state")).select_by_value("given-up")
+    page.one("#shop").send_keys(shop)
+    page.one(".search .go button").click()
+    page.one("table")
+    page.expect("given up")
+    page.one(f'a[href$="notifications/{notification}"]').click()
+    page.expect("Given up")
+    page.link("Replay…")
+    page.expect("1 delivery to make")
+    page.one(".ask form button").click()
+    page.one("#result")
+    page.expect("1 delivery made")
+    page.link("See it")
+    # It is delivered by now, or in a moment: whoever has no script looks again.
+    wait = WebDriverWait(page.driver, PATIENCE)
+    wait.until(lambda driver: driver.refresh() or "Delivered" in page.text(), "it is not delivered")
+    page.expect("a replay of number")
+    page.link("Operators")
+    page.expect(f"replay what has ended of notification {notification}")
+    page.expect("the page, from 127.0.0.1")
+
+
+def look_at_personal_data(page, notification):
+    page.go(f"notifications/{notification}")
+    assert "Zoë" not in page.driver.page_source
+    page.one('form[action$="/personal"] button').click()
+    page.one(".notice.warn")
+    page.expect("Zoë d'Orléans")
+    page.go("operations")
+    page.expect(f"show the personal data of notification {notification}")
+
+
+def emulate(driver, scheme, size):
+    width, height = size
+    features = [{"name": "prefers-color-scheme", "value": scheme}]
+    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+    metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width == NARROW[0]}
+    driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+
+
+def axe():
+    """The text of axe-core; the rest of the package is for another driver."""
+    package = importlib.util.find_spec("axe_playwright_python")
+    return (Path(package.origin).parent / "axe.min.js").read_text()
+
+
+def paths(page):
+    """Every page that the first one leads to, and one of each sort that these lead to."""
+    found = {}
+
+    def visit(path):
+        page.go(path)
+        for link in page.driver.find_elements(By.CSS_SELECTOR, "a[href]"):
+            target = link.get_property("href")
+            if not target.startswith(page.url) or "#" in target:
+                continue
+            target = target[len(page.url):]
+            query = target.split("?")[1] if "?" in target else ""
+            # One page stands for all of its sort; each question is a sort of its own.
+            name = target.split("?")[0].split("/")[0] + ("/…" if "/" in target else "") + query.split("&")[0]
+            found.setdefault(name, target)
+
+    visit("")
+    for target in list(found.values()):
+        visit(target)
+    return found
+
+
+def judge(page, screenshots):
+    rules = axe()
+    faults = []
+    for name, path in paths(page).items():
+        for scheme, size in [("light", WIDE), ("dark", WIDE), ("light", NARROW), ("dark", NARROW)]:
+            emulate(page.driver, scheme, size)
+            page.go(path)
+            where = f"{path or '/'} ({scheme}, {size[0]} wide)"
+            page.driver.execute_script(rules)
+            result = page.driver.execute_async_script("axe.run().then(arguments[0])")
+            for violation in result["violations"]:
+                nodes = "\n    ".join(node["html"] for node in violation["nodes"][:5])
+                faults.append(f"{where}: {violation['id']}: {violation['help']}\n    {nodes}")
+            wide = page.driver.execute_script("return document.documentElement.scrollWidth")
+            if wide > size[0]:
+                faults.append(f"{where}: {wide} pixels wide")
+            faults += [f"{where}: console: {entry['message']}" for entry in page.logged()]
+            if screenshots:
+                height = page.driver.execute_script("return document.documentElement.scrollHeight")
+                emulate(page.driver, scheme, (size[0], min(height, 2400)))
+                file = name.replace("/…", "-one").replace("=", "-") or "status"
+                page.driver.save_screenshot(f"{screenshots}/{file}-{scheme}-{size[0]}.png")
+    assert not faults, "\n".join(faults)
+
+
+def main():
+    arguments = argparse.ArgumentParser()
+    for name in ["url", "token", "notification", "shop"]:
+        arguments.add_argument(name)
+    arguments.add_argument("--without-script", action="store_true")
+    arguments.add_argument("--screenshots")
+    asked = arguments.parse_args()
+    with tempfile.TemporaryDirectory() as profile:
+        driver = start(profile, not asked.without_script)
+        try:
+            page = Page(driver, asked.url)
+            page.go()
+            page.log_in(asked.token)
+            if asked.screenshots:
+                judge(page, asked.screenshots)
+            find_and_replay(page, asked.notification, asked.shop)
+            look_at_personal_data(page, asked.notification)
+            said = page.logged()
+            assert not said, said
+            if not asked.without_script:
+                judge(page, None)
+        finally:
+            driver.quit()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
