@@ -21,7 +21,7 @@ const OLDEST: &str = "SELECT id, received_at, standing FROM notifications WHERE 
 
 /// What else is kept as a record: in each table the next ones, when they came, and when they were over, if they are.
 /// What nobody was told of yet is not over.
-const RECORDS: [(&str, &str); 6] = [
+const RECORDS: [(&str, &str); 7] = [
     (
         "SELECT id, at, done_at FROM verbs WHERE id > ? ORDER BY id LIMIT ?",
         "DELETE FROM verbs WHERE id = ?1 AND id < (SELECT max(id) FROM verbs)",
