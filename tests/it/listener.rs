@@ -11,30 +11,30 @@ use tokio::process::Command;
 
 use crate::support::{Acme, FakeShop, Form, PARIS, Port, TestDaemon, eventually};
 
-const TOKEN: &str = "admin-token-of-the-test";
+pub(crate) const TOKEN: &str = "admin-token-of-the-test";
 
-struct Admin {
-    daemon: TestDaemon,
-    acme: Acme,
+pub(crate) struct Admin {
+    pub(crate) daemon: TestDaemon,
+    pub(crate) acme: Acme,
     /// What `[admin]` and everything below it say.
     toml: String,
     port: Port,
 }
 
 /// An answer, as it came.
-struct Page {
-    status: u16,
+pub(crate) struct Page {
+    pub(crate) status: u16,
     head: String,
-    body: String,
+    pub(crate) body: String,
 }
 
 impl Admin {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Self::start_at("").await
     }
 
     /// `more`: other keys of `[admin]`.
-    async fn start_at(more: &str) -> Self {
+    pub(crate) async fn start_at(more: &str) -> Self {
         let (acme, port) = (Acme::open(), Port::reserve());
         let token = "token = { file = \"admin-token\" }";
         let toml = format!(
@@ -58,7 +58,7 @@ impl Admin {
         ask(self.port.address(), line, head, body).await
     }
 
-    async fn gets(&self, path: &str, head: &[&str]) -> Page {
+    pub(crate) async fn gets(&self, path: &str, head: &[&str]) -> Page {
         self.asks(&format!("GET {path}"), head, "").await
     }
 
@@ -80,13 +80,13 @@ impl Admin {
         line.unwrap_or_else(|| panic!("no {name}\n{text}")).parse().unwrap()
     }
 
-    async fn posts(&self, path: &str, head: &[&str], form: &str) -> Page {
+    pub(crate) async fn posts(&self, path: &str, head: &[&str], form: &str) -> Page {
         let head = [head, &["content-type: application/x-www-form-urlencoded"]].concat();
         self.asks(&format!("POST {path}"), &head, form).await
     }
 
     /// The line that shows the cookie.
-    async fn logs_in(&self) -> String {
+    pub(crate) async fn logs_in(&self) -> String {
         let page = self.posts("/login", &[], &format!("token={TOKEN}")).await;
         assert_eq!(page.status, 303, "{}", page.body);
         let cookie = page.header("set-cookie").unwrap();
@@ -95,7 +95,7 @@ impl Admin {
 }
 
 impl Page {
-    fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let lines = self.head.lines().filter_map(|line| line.split_once(": "));
         lines
             .into_iter()
@@ -103,7 +103,7 @@ impl Page {
     }
 
     #[track_caller]
-    fn assert_shows(&self, text: &str) {
+    pub(crate) fn assert_shows(&self, text: &str) {
         assert!(self.body.contains(text), "{text} is not in\n{}", self.body);
     }
 }

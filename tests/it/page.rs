@@ -9,6 +9,7 @@ use std::process::Stdio;
 use ipn_router::domain::{NotificationId, Secret};
 use tokio::process::Command;
 
+use crate::listener::Admin;
 use crate::support::{Acme, Answer, Form, Home, LYON, PARIS, Port, TestDaemon};
 
 const TOKEN: &str = "admin-token-of-the-test";
@@ -95,5 +96,88 @@ async fn failed_delivery_is_found_and_replayed_with_script_and_without() {
     match &folder {
         Ok(folder) => past.is_replayed(past.given_up[1], &["--screenshots", folder]).await,
         Err(_) => past.is_replayed(past.given_up[1], &[]).await,
+    }
+}
+
+/// The key that the forms of a page carry.
+async fn form_key(admin: &Admin, cookie: &str) -> String {
+    let page = admin.gets("/", &[cookie]).await;
+    let (_, rest) = page.body.split_once("name=\"form_key\" value=\"").unwrap();
+    rest.split('"').next().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn nothing_is_done_without_a_form_of_the_session() {
+    let admin = Admin::start().await;
+    let cookie = admin.logs_in().await;
+    let form = Form::token_created(PARIS, "token-1").signed();
+    let id = admin.daemon.gateway().sends(&form).await;
+    admin.daemon.delivers_everything().await;
+    let wish = format!("act=replay&notification={id}");
+    // To look is not to do; and the same as a form of another site, or of nobody.
+    let asked = admin.gets(&format!("/act?{wish}"), &[&cookie]).await;
+    asked.assert_shows("4 deliveries to make");
+    for wish in [wish.clone(), format!("{wish}&form_key=guessed")] {
+        assert_eq!(admin.posts("/act", &[&cookie], &wish).await.status, 403);
+    }
+    let personal = format!("/notifications/{id}/personal");
+    let refused = admin.posts(&personal, &[&cookie], "form_key=guessed").await;
+    assert_eq!(refused.status, 403);
+    assert!(!refused.body.contains("Orléans"), "{}", refused.body);
+    admin
+        .gets("/operations", &[&cookie])
+        .await
+        .assert_shows("Nobody has asked for anything yet.");
+    assert_eq!(admin.posts("/act", &[], &wish).await.status, 401);
+
+    let key = form_key(&admin, &cookie).await;
+    let proxied = [&*cookie, "x-forwarded-for: 192.0.2.1, 203.0.113.9"];
+    let done = admin.posts("/act", &proxied, &format!("{wish}&form_key={key}")).await;
+    assert_eq!((done.status, done.header("location")), (303, Some("./operations/1")));
+    let page = admin.gets("/operations/1", &[&cookie]).await;
+    page.assert_shows("4 deliveries made");
+    page.assert_shows("the page, from 203.0.113.9 by the proxy at 127.0.0.1");
+    admin.daemon.delivers_everything().await;
+}
+
+#[tokio::test]
+async fn what_was_paused_parked_or_asked_for_wrongly_is_told() {
+    let admin = Admin::start().await;
+    let cookie = admin.logs_in().await;
+    let key = form_key(&admin, &cookie).await;
+    let destination = format!("legal_entity=acme&shop={LYON}&mode=TEST&rendition=event");
+    let pause = format!("act=pause&{destination}&hours=2&form_key={key}");
+    assert_eq!(admin.posts("/act", &[&cookie], &pause).await.status, 303);
+    let id = admin
+        .daemon
+        .gateway()
+        .sends(&Form::token_created(PARIS, "0a1b2c3d4e5f6071").signed())
+        .await;
+    let page = admin.gets(&format!("/notifications/{id}"), &[&cookie]).await;
+    page.assert_shows("an operator has paused the shop");
+    page.assert_shows("Resume the destination…");
+    page.assert_shows("0a1b…6071");
+    assert!(!page.body.contains("0a1b2c3d4e5f6071"), "{}", page.body);
+    let found = admin.gets("/notifications?find=0a1b2c3d4e5f6071", &[&cookie]).await;
+    found.assert_shows(&id.to_string());
+    let straight = admin.gets(&format!("/notifications?find={id}"), &[&cookie]).await;
+    let place = format!("./notifications/{id}");
+    assert_eq!((straight.status, straight.header("location")), (303, Some(&*place)));
+    let resume = format!("act=resume&{destination}&form_key={key}");
+    assert_eq!(admin.posts("/act", &[&cookie], &resume).await.status, 303);
+    admin.daemon.delivers_everything().await;
+
+    for (path, status, says) in [
+        ("/act?act=replay", 400, "does not say what is meant"),
+        ("/incidents/99", 404, "There is no incident 99."),
+        ("/notifications/nonsense", 404, "There is no notification nonsense."),
+        ("/operations/99", 404, "There is no operation 99."),
+        ("/configurations/99", 404, "is not kept, or never ran"),
+        ("/notifications?shop=12", 200, "is no shop"),
+        ("/notifications?from=12&kind=%3Cb%3E", 200, "“&#60;b&#62;” is no kind"),
+    ] {
+        let page = admin.gets(path, &[&cookie]).await;
+        assert_eq!(page.status, status, "{path}");
+        page.assert_shows(says);
     }
 }

@@ -11,7 +11,11 @@ pub enum Who {
     /// A user of this machine, by number.
     Command { user: u32 },
     /// Somebody who has logged in to the page.
-    Page { address: IpAddr },
+    Page {
+        address: IpAddr,
+        /// If that is a proxy on this machine: for whom it says that it asks.
+        forwarded_for: Option<IpAddr>,
+    },
     /// Somebody with the admin token.
     Remote { address: IpAddr },
     /// `SIGHUP`, as `systemctl reload` sends it.
@@ -24,7 +28,11 @@ impl fmt::Display for Who {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Command { user } => write!(f, "user {user}"),
-            Self::Page { address } => write!(f, "the page, from {address}"),
+            Self::Page {
+                address,
+                forwarded_for: Some(client),
+            } => write!(f, "the page, from {client} by the proxy at {address}"),
+            Self::Page { address, .. } => write!(f, "the page, from {address}"),
             Self::Remote { address } => write!(f, "the admin token, from {address}"),
             Self::Signal => f.write_str("SIGHUP"),
             Self::Watch => f.write_str("a file that has changed"),
