@@ -136,6 +136,7 @@ pub(super) async fn act(
 impl Asked {
     fn about(wish: &Wish) -> Self {
         let which = match (wish.incident, wish.notification, wish.shop) {
+            (Some(incident), ..) if wish.act == Act::Replay => format!("the dead letters of incident {incident}"),
             (Some(incident), ..) => format!("incident {incident}"),
             (None, Some(notification), None) => format!("notification {notification}"),
             (None, Some(notification), Some(shop)) => format!("notification {notification} to shop {shop}"),
@@ -279,6 +280,8 @@ mod tests {
         }
         let asked = Asked::about(&Wish::with_incident(Act::Acknowledge, 7));
         assert_eq!(asked.title, "Look after incident 7");
+        let asked = Asked::about(&Wish::with_incident(Act::Replay, 7));
+        assert_eq!(asked.title, "Replay the dead letters of incident 7");
         assert!(asked.lasts.is_some());
     }
 }
