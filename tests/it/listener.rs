@@ -348,7 +348,7 @@ async fn shop_in_trouble_is_on_the_page_and_in_the_metrics() {
     admin.daemon.gateway().sends(&form).await;
     eventually("it has failed", async || {
         let page = admin.gets("/", &[&cookie]).await;
-        let trouble = page.body.contains("in trouble") && page.body.contains("failing</span>");
+        let trouble = page.body.contains("in trouble") && page.body.contains(">failing</a>");
         trouble.then_some(())
     })
     .await;
