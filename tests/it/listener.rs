@@ -342,7 +342,7 @@ async fn shop_in_trouble_is_on_the_page_and_in_the_metrics() {
     let mut admin = Admin::start().await;
     let cookie = admin.logs_in().await;
     let quiet = admin.gets("/", &[&cookie]).await;
-    quiet.assert_shows("Everything is delivered");
+    quiet.assert_shows("Nothing waits, and no shop is in trouble");
     admin.acme.lyon.down().await;
     let form = Form::token_created(PARIS, "token-1").signed();
     admin.daemon.gateway().sends(&form).await;

@@ -135,7 +135,7 @@ impl Headline {
             let text = counted(waiting, "delivery is", "deliveries are");
             (Tone::None, format!("{text} on the way or on hold"))
         } else {
-            (Tone::Good, "Everything is delivered".to_owned())
+            (Tone::Good, "Nothing waits, and no shop is in trouble".to_owned())
         };
         Self { tone, text }
     }
