@@ -19,7 +19,7 @@ use crate::admin::Settings;
 pub(super) struct AdminTable {
     pub(super) listen: Option<At<SocketAddr>>,
     pub(super) token: Given<Secrets>,
-    public_url: Option<Url>,
+    pub(super) public_url: Option<At<Url>>,
     socket: Option<PathBuf>,
 }
 
@@ -27,7 +27,7 @@ pub(super) fn read(mut table: Table<'_>, outside: &dyn Outside, problems: &mut P
     let admin = AdminTable {
         listen: table.optional("listen", problems, listen_address).at(),
         token: table.optional("token", problems, secrets(outside)),
-        public_url: table.optional("public_url", problems, web_url).value(),
+        public_url: table.optional("public_url", problems, web_url).at(),
         socket: table.optional("socket", problems, path).value(),
     };
     table.refuse_the_rest(problems);
@@ -39,7 +39,7 @@ pub(super) fn settings(table: Option<&AdminTable>, store: &Path) -> Settings {
     Settings {
         listen: table.and_then(|table| table.listen.as_ref()).map(|at| at.value),
         tokens: table.map(|table| plain(&table.token)).unwrap_or_default(),
-        public_url: table.and_then(|table| table.public_url.clone()),
+        public_url: table.and_then(|table| table.public_url.as_ref()).map(|at| at.value.clone()),
         socket: table
             .and_then(|table| table.socket.clone())
             .unwrap_or_else(|| store.with_file_name("ipn-router.sock")),

@@ -66,6 +66,7 @@ pub(super) const PADDED_SECRET: Code = Code("W011");
 pub(super) const SHARED_URL: Code = Code("N001");
 pub(super) const NAMED_SHOP_WITHOUT_URL: Code = Code("N002");
 pub(super) const SAVED_CARDS_WITHHELD: Code = Code("N004");
+pub(super) const ONLY_HEALTH: Code = Code("N005");
 
 impl Code {
     /// Whether this says that something is missing, which a broken line may have held.

@@ -41,6 +41,7 @@ const ONCE_ALL_IS_RIGHT: &[Check] = &[
     circles::nothing_stands_idle,
     circles::there_is_a_shop,
     circles::what_is_expected_can_come,
+    people::admin_table_opens_what_it_names,
     people::silence_is_told_to_somebody,
 ];
 

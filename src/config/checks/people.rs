@@ -104,3 +104,31 @@ pub(super) fn admin_listener_is_guarded(written: &Written, problems: &mut Proble
         );
     }
 }
+
+pub(super) fn admin_table_opens_what_it_names(written: &Written, problems: &mut Problems) {
+    let Some(admin) = &written.admin else { return };
+    let token = admin.token.as_ref();
+    if let Some(listen) = &admin.listen {
+        if token.is_none() {
+            let what = "without a `token`, only /livez and /readyz answer here";
+            problems.push(
+                Problem::new(codes::ONLY_HEALTH, &listen.spot, what)
+                    .why("the page, the metrics and the API stay closed to everyone")
+                    .instead("add `token = { env = \"IPN_ROUTER_ADMIN_TOKEN\" }`, or nothing if that is all you want"),
+            );
+        }
+        return;
+    }
+    let idle = [
+        ("public_url", admin.public_url.as_ref().map(|at| &at.spot)),
+        ("token", token.map(|at| &at.spot)),
+    ];
+    for (key, spot) in idle {
+        let Some(spot) = spot else { continue };
+        problems.push(
+            Problem::new(codes::UNUSED, spot, format!("nothing uses `{key}` of [admin]"))
+                .why("without `listen` there is no page, no metrics and no API")
+                .instead("add listen = \"127.0.0.1:8081\", or leave it out"),
+        );
+    }
+}
