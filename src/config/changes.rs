@@ -616,8 +616,20 @@ mod tests {
 
     #[test]
     fn what_needs_a_restart_is_named() {
-        let text = format!("receiver = {{ path = \"/other\" }}\n{BEFORE}");
-        let found = changes(&config(BEFORE), &config(&text));
-        assert_eq!(found, [Change::Restart("[receiver]")]);
+        for (line, part) in [
+            ("receiver = { path = \"/other\" }", "[receiver]"),
+            ("store = { url = \"sqlite:/srv/other.db\" }", "[store]"),
+            ("admin = { listen = \"127.0.0.1:8081\" }", "[admin]"),
+            ("admin = { public_url = \"https://ipn.example/admin\" }", "[admin]"),
+            ("admin = { socket = \"/run/other.sock\" }", "[admin]"),
+        ] {
+            let found = changes(&config(BEFORE), &config(&format!("{line}\n{BEFORE}")));
+            assert!(found.contains(&Change::Restart(part)), "{line}: {found:?}");
+            assert_eq!(
+                found.iter().filter(|change| matches!(change, Change::Part(_))).count(),
+                0,
+                "{line} takes effect at once too: {found:?}"
+            );
+        }
     }
 }
