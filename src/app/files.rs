@@ -83,8 +83,8 @@ impl Eyes {
     }
 
     fn look_at(&mut self, folders: &BTreeSet<PathBuf>) {
-        for gone in self.folders.difference(folders) {
-            // It may have been deleted.
+        // What was deleted is watched no more; to say so would be a warning in the log.
+        for gone in self.folders.difference(folders).filter(|gone| gone.is_dir()) {
             self.watcher.unwatch(gone).ok();
         }
         let mut seen = BTreeSet::new();

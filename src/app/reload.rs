@@ -105,7 +105,10 @@ impl Reloader {
     async fn decide(&mut self, wish: &Reload, who: &Who) -> Verdict {
         let path = match &wish.instead {
             // Whoever may ask may not have every file read for him.
-            Some(file) if wish.dry_run && is_beside(file, &self.path) => file.clone(),
+            Some(file) if wish.dry_run && is_beside(file, &self.path) => {
+                // By the way that led to our own, or every relative path in it would seem to have changed.
+                self.path.with_file_name(file.file_name().unwrap_or_default())
+            }
             Some(_) => return self.verdict(VerdictKind::Refused, Vec::new(), vec![NOT_BESIDE.to_owned().into()]),
             None => self.path.clone(),
         };
@@ -241,10 +244,14 @@ impl Reloader {
 
 const NOT_BESIDE: &str = "another file is looked at only beside the configuration's own, and is never applied";
 
+/// Whether this is a file, and no link that leads elsewhere, in the folder of the other.
 fn is_beside(file: &Path, other: &Path) -> bool {
-    let folder = |path: &Path| fs::canonicalize(path).ok()?.parent().map(Path::to_owned);
-    let (one, two) = (folder(file), folder(other));
-    one.is_some() && one == two
+    let folder = |path: &Path| match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => fs::canonicalize(parent).ok(),
+        _ => fs::canonicalize(".").ok(),
+    };
+    let is_file = fs::symlink_metadata(file).is_ok_and(|found| found.is_file());
+    is_file && folder(file).is_some_and(|one| folder(other) == Some(one))
 }
 
 fn problems(diagnostics: &[Diagnostic]) -> Vec<Problem> {

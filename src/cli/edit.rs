@@ -97,7 +97,7 @@ impl Copy {
             Err(error) if error.is::<NotRunning>() => return self.install_if_wanted(file),
             Err(error) => return Err(error),
         };
-        print(&verdict, &mut io::stdout().lock())?;
+        print(&verdict, file, &mut io::stdout().lock())?;
         let (question, can_apply) = match verdict.verdict {
             VerdictKind::Refused => ("[e]dit again, or [q]uit without changing anything?", false),
             VerdictKind::NeedsConfirmation => ("Apply it ALTHOUGH IT IS DANGEROUS? [y]es, [e]dit again, [q]uit", true),
@@ -105,7 +105,7 @@ impl Copy {
         };
         let choice = ask(question, can_apply)?;
         if matches!(choice, Choice::Apply) {
-            fs::rename(&self.path, file).with_context(|| format!("cannot replace {}", file.display()))?;
+            self.take_the_place_of(file)?;
             let wish = Reload {
                 confirm: verdict.verdict == VerdictKind::NeedsConfirmation,
                 ..Reload::default()
@@ -114,18 +114,24 @@ impl Copy {
             if matches!(verdict.verdict, VerdictKind::Applied | VerdictKind::Unchanged) {
                 say(&format!("Applied: configuration {} runs.", verdict.running))?;
             } else {
-                print(&verdict, &mut io::stdout().lock())?;
+                print(&verdict, file, &mut io::stdout().lock())?;
                 bail!("{} was replaced, but the daemon does not run by it", file.display());
             }
         }
         Ok(choice)
     }
 
+    /// A link to the file stays one.
+    fn take_the_place_of(&self, file: &Path) -> anyhow::Result<()> {
+        let replaced = fs::canonicalize(file).and_then(|file| fs::rename(&self.path, file));
+        replaced.with_context(|| format!("cannot replace {}", file.display()))
+    }
+
     fn install_if_wanted(&self, file: &Path) -> anyhow::Result<Choice> {
         say("It has no errors. No daemon answers, so nothing will change before its next start.")?;
         let choice = ask("Keep it? [y]es, [e]dit again, [q]uit without changing anything", true)?;
         if matches!(choice, Choice::Apply) {
-            fs::rename(&self.path, file).with_context(|| format!("cannot replace {}", file.display()))?;
+            self.take_the_place_of(file)?;
         }
         Ok(choice)
     }

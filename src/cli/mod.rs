@@ -131,3 +131,23 @@ fn load(file: &Path) -> io::Result<Option<Loaded>> {
         }
     }
 }
+
+/// A command of ours as it is typed, with what it needs to find this configuration.
+fn typed(arguments: &str, file: &Path) -> String {
+    if file == Path::new(config::DEFAULT_FILE) {
+        format!("ipn-router {arguments}")
+    } else {
+        format!("ipn-router {arguments} --config {}", shell(file))
+    }
+}
+
+/// A path as a shell reads it.
+fn shell(path: &Path) -> String {
+    let path = path.display().to_string();
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-".contains(c);
+    if path.chars().all(plain) {
+        path
+    } else {
+        format!("'{}'", path.replace('\'', r"'\''"))
+    }
+}

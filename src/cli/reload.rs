@@ -8,6 +8,7 @@ use clap::Args;
 
 use super::check::{CONFIGURATION_ERROR, Format};
 use super::daemon::Daemon;
+use super::typed;
 use crate::admin::{RELOAD, Reload, Verdict, VerdictKind};
 
 /// Has the running daemon read its configuration again: all of it is applied, or nothing.
@@ -38,7 +39,7 @@ pub(super) fn run(file: &Path, options: &ReloadOptions) -> anyhow::Result<ExitCo
         ..Reload::default()
     };
     let verdict: Verdict = Daemon::of(file)?.ask(RELOAD, &wish)?;
-    tell(&verdict, options.format)?;
+    tell(&verdict, file, options.format)?;
     Ok(match verdict.verdict {
         VerdictKind::Applied | VerdictKind::Unchanged | VerdictKind::WouldApply => ExitCode::SUCCESS,
         VerdictKind::NeedsConfirmation => ExitCode::FAILURE,
@@ -52,24 +53,24 @@ pub(super) fn diff(file: &Path, options: &DiffOptions) -> anyhow::Result<ExitCod
         ..Reload::default()
     };
     let verdict: Verdict = Daemon::of(file)?.ask(RELOAD, &wish)?;
-    tell(&verdict, options.format)?;
+    tell(&verdict, file, options.format)?;
     Ok(match verdict.verdict {
         VerdictKind::Refused => ExitCode::from(CONFIGURATION_ERROR),
         _ => ExitCode::SUCCESS,
     })
 }
 
-fn tell(verdict: &Verdict, format: Format) -> anyhow::Result<()> {
+fn tell(verdict: &Verdict, file: &Path, format: Format) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();
     match format {
         Format::Json => writeln!(out, "{:#}", serde_json::to_value(verdict)?)?,
-        Format::Text => print(verdict, &mut out)?,
+        Format::Text => print(verdict, file, &mut out)?,
     }
     Ok(())
 }
 
 /// The verdict, for people: what is to be said of the file, what changes, and in the last line what became of it.
-pub(super) fn print(verdict: &Verdict, out: &mut impl Write) -> io::Result<()> {
+pub(super) fn print(verdict: &Verdict, file: &Path, out: &mut impl Write) -> io::Result<()> {
     for problem in &verdict.problems {
         writeln!(out, "{}\n", problem.text.trim_end())?;
     }
@@ -90,11 +91,12 @@ pub(super) fn print(verdict: &Verdict, out: &mut impl Write) -> io::Result<()> {
         VerdictKind::Applied => writeln!(out, "Applied: configuration {running} runs."),
         VerdictKind::NeedsConfirmation => writeln!(
             out,
-            "Not applied: this is dangerous. If you mean it: ipn-router reload --confirm\n\
-             Configuration {running} runs on."
+            "Not applied: this is dangerous. If you mean it: {}\n\
+             Configuration {running} runs on.",
+            typed("reload --confirm", file)
         ),
         VerdictKind::Refused => writeln!(out, "Not applied. Configuration {running} runs on, unchanged."),
         VerdictKind::Unchanged => writeln!(out, "Nothing has changed: configuration {running} runs."),
-        VerdictKind::WouldApply => writeln!(out, "This would be applied by: ipn-router reload"),
+        VerdictKind::WouldApply => writeln!(out, "This would be applied by: {}", typed("reload", file)),
     }
 }

@@ -75,7 +75,7 @@ async fn what_it_prints_leads_to_the_first_forwarded_notification() {
                 &format!(
                     "ipn-router init --yes --config 'my router.toml' --legal-entity 'ACME SAS' --shop {PARIS} \
                      --name 'ACME Paris' --shop-url {} --other-shop {LYON} --other-name 'ACME Lyon' --other-url {} \
-                     --expect-every 7d --listen {} --secrets {secrets}",
+                     --expect-every 7d --listen {} --secrets {secrets} --store 'the data/outbox.db'",
                     paris.url("/ipn"),
                     lyon.url("/token-events"),
                     port.address(),

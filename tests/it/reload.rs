@@ -277,6 +277,28 @@ async fn edit_checks_shows_and_applies_only_what_is_confirmed() {
     assert!(toml.contains(&from));
 }
 
+/// Relative paths in the copy are those of the file: nothing but the edit may seem to have changed.
+#[tokio::test]
+async fn edit_through_a_link_shows_only_the_edit_and_leaves_the_link() {
+    let acme = Acme::open();
+    let daemon = TestDaemon::start_behind_links(&acme.toml("")).await;
+    let mut edit = command(&daemon, &["edit"]);
+    edit.env("EDITOR", "sed -i s/ACME.Nice/Nizza/").env_remove("VISUAL");
+    let output = with_input(edit, "y\n").await;
+    assert!(output.status.success(), "{}", said(&output));
+    let changes: Vec<_> = said(&output)
+        .lines()
+        .filter(|line| line.starts_with("- "))
+        .map(str::to_owned)
+        .collect();
+    assert_eq!(changes, ["- shop 34567890: now called \"Nizza\""]);
+    let next = format!("ipn-router reload --config {}", daemon.home.path("ipn-router.toml").display());
+    assert!(said(&output).contains(&next), "{}", said(&output));
+    assert!(daemon.home.path("ipn-router.toml").is_symlink());
+    let text = fs::read_to_string(daemon.home.path("..1").join("ipn-router.toml")).unwrap();
+    assert!(text.contains("Nizza"), "{text}");
+}
+
 #[tokio::test]
 async fn commands_say_so_if_no_daemon_runs() {
     let (_acme, mut daemon, _) = start("").await;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::draft::{Draft, NamedSecret, SecretKind, is_system_wide};
 use super::{Keeping, SetUp};
 use crate::cli::page::wrapped;
+use crate::cli::{shell, typed};
 use crate::domain::Format;
 
 /// The daemon's user on a machine where it is installed.
@@ -23,6 +24,7 @@ pub(super) fn print(draft: &Draft, file: &Path, out: &mut impl Write) -> io::Res
     if is_system_wide(file) {
         steps.prepare()?;
     }
+    steps.make_room_for_the_store()?;
     steps.put_secrets()?;
     steps.check()?;
     steps.start()?;
@@ -45,6 +47,24 @@ impl<W: Write> Steps<'_, W> {
             "useradd --system --home-dir /var/lib/{USER} --shell /usr/sbin/nologin {USER}"
         ))?;
         self.command(&format!("install -d -m 750 -o {USER} -g {USER} /var/lib/{USER}"))
+    }
+
+    /// The daemon makes the store, and no folder for it.
+    fn make_room_for_the_store(&mut self) -> io::Result<()> {
+        let store = self.file.with_file_name(&self.draft.store);
+        let Some(folder) = store.parent().filter(|folder| !folder.as_os_str().is_empty()) else {
+            return Ok(());
+        };
+        let is_prepared = is_system_wide(self.file) && folder == Path::new("/var/lib").join(USER);
+        if is_prepared || folder.is_dir() {
+            return Ok(());
+        }
+        let owner = match is_system_wide(self.file) {
+            true => format!(" -o {USER} -g {USER}"),
+            false => String::new(),
+        };
+        self.step("Make the folder of the store.")?;
+        self.command(&format!("install -d -m 750{owner} {}", shell(folder)))
     }
 
     fn put_secrets(&mut self) -> io::Result<()> {
@@ -183,12 +203,7 @@ impl<W: Write> Steps<'_, W> {
             Keeping::Credential => format!("CREDENTIALS_DIRECTORY={} ", shell(&self.secrets_folder())),
             Keeping::File => String::new(),
         };
-        let config = if self.file == Path::new(crate::config::DEFAULT_FILE) {
-            String::new()
-        } else {
-            format!(" --config {}", shell(self.file))
-        };
-        self.command(&format!("{environment}ipn-router {arguments}{config}"))
+        self.command(&format!("{environment}{}", typed(arguments, self.file)))
     }
 
     fn secrets_folder(&self) -> PathBuf {
@@ -217,16 +232,5 @@ impl<W: Write> Steps<'_, W> {
 
     fn command(&mut self, command: &str) -> io::Result<()> {
         writeln!(self.out, "      {command}")
-    }
-}
-
-/// A path as a shell reads it.
-fn shell(path: &Path) -> String {
-    let path = path.display().to_string();
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-".contains(c);
-    if path.chars().all(plain) {
-        path
-    } else {
-        format!("'{}'", path.replace('\'', r"'\''"))
     }
 }
