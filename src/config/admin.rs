@@ -39,7 +39,9 @@ pub(super) fn settings(table: Option<&AdminTable>, store: &Path) -> Settings {
     Settings {
         listen: table.and_then(|table| table.listen.as_ref()).map(|at| at.value),
         tokens: table.map(|table| plain(&table.token)).unwrap_or_default(),
-        public_url: table.and_then(|table| table.public_url.as_ref()).map(|at| at.value.clone()),
+        public_url: table
+            .and_then(|table| table.public_url.as_ref())
+            .map(|at| at.value.clone()),
         socket: table
             .and_then(|table| table.socket.clone())
             .unwrap_or_else(|| store.with_file_name("ipn-router.sock")),

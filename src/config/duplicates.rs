@@ -44,7 +44,8 @@ impl<'s> Duplicates<'s> {
             let found = text[line.start..span.start].find(key).map(|at| line.start + at);
             found.map(|at| at..at + key.len())
         };
-        let first = first.filter(|first| first.start < span.start);
+        // A header is the second of two also if a dotted key has made its table: it is not its own first.
+        let first = first.filter(|first| first.end <= span.start);
         // A table that was pasted twice brings the tables below it, and all their keys.
         if let Some((told, header)) = &self.told
             && (table == *told || table.starts_with(&format!("{told}.")))
