@@ -226,6 +226,7 @@ impl Reloader {
         let trouble = Trouble::ReloadRefused {
             by: who.to_string(),
             why,
+            is_dangerous: verdict.verdict == VerdictKind::NeedsConfirmation,
         };
         if let Err(error) = self.outbox.report(trouble, self.control.clock.now()).await {
             tracing::error!(%error, "cannot tell the operators: {error}");

@@ -54,6 +54,9 @@ pub enum Trouble {
         by: String,
         /// Each of several lines, secrets masked.
         why: Vec<String>,
+        /// It has no errors, and only wants to be confirmed.
+        #[serde(default)]
+        is_dangerous: bool,
     },
     /// So many signatures in a row were refused for a shop that has a key: it is another one than the gateway's.
     SignaturesRefused {

@@ -226,6 +226,23 @@ async fn what_cannot_be_reached_says_why_and_fails() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_port_that_speaks_no_tls_is_told_in_words() {
+    let authority = Authority::new("ACME");
+    let (paris, lyon) = (FakeShop::open(), FakeShop::open());
+    let without_tls = lyon.url("/events").replace("http://", "https://");
+    let home = home(
+        &authority,
+        &company(&paris.url("/ipn"), [&without_tls, "https://no-one.invalid/events"]),
+    );
+    let (_, found) = findings(&home).await;
+    is(
+        of(&found, "23456789 test event_url"),
+        "fails",
+        "answers, but not by TLS",
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_name_without_an_address_fails() {
     let authority = Authority::new("ACME");
     let paris = FakeShop::open();

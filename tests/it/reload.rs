@@ -205,7 +205,7 @@ async fn watched_file_is_applied_when_it_is_replaced_and_never_if_dangerous() {
     );
     assert_ne!(other, text);
     fs::write(&file, other).unwrap();
-    let told = "SELECT count(*) FROM troubles WHERE facts LIKE '%moves from acme to other%'";
+    let told = "SELECT count(*) FROM troubles WHERE facts LIKE '%moves from acme to other%\"is_dangerous\":true%'";
     eventually("the operators are told", async || {
         (daemon.home.number(told) == 1).then_some(())
     })
@@ -292,7 +292,10 @@ async fn edit_through_a_link_shows_only_the_edit_and_leaves_the_link() {
         .map(str::to_owned)
         .collect();
     assert_eq!(changes, ["- shop 34567890: now called \"Nizza\""]);
-    let next = format!("ipn-router reload --config {}", daemon.home.path("ipn-router.toml").display());
+    let next = format!(
+        "ipn-router reload --config {}",
+        daemon.home.path("ipn-router.toml").display()
+    );
     assert!(said(&output).contains(&next), "{}", said(&output));
     assert!(daemon.home.path("ipn-router.toml").is_symlink());
     let text = fs::read_to_string(daemon.home.path("..1").join("ipn-router.toml")).unwrap();

@@ -208,6 +208,9 @@ fn advice(error: &ProbeError, settings: &deliver::Settings) -> Option<String> {
              that an authority has issued for its name"
                 .to_owned(),
         ),
+        Cause::Tls if detail.contains("InvalidContentType") => {
+            Some("it answers, but not by TLS: perhaps this is the port of http://, or of another service".to_owned())
+        }
         Cause::Tls if detail.contains("expired") => Some("the shop has to renew its certificate".to_owned()),
         Cause::Tls if detail.contains("CertificateRequired") => Some(format!(
             "the server wants a certificate of ours: `client_certificate` in [shops.{shop}]"

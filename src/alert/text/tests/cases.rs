@@ -517,6 +517,15 @@ fn troubles(language: Language) -> Vec<Case> {
             "/etc/ipn-router/ipn-router.toml:41:13: error[E015]: this is no URL; write https://…".into(),
             "/etc/ipn-router/companies.d/other.toml:7:17: error[E040]: shop 45678901 belongs to no company".into(),
         ],
+        is_dangerous: false,
+    };
+    let not_confirmed = Trouble::ReloadRefused {
+        by: "a file that has changed".into(),
+        why: vec![
+            "shop 23456789 moves from acme to other: from now on the other company's shops learn of its customers' tokens"
+                .into(),
+        ],
+        is_dangerous: true,
     };
     let week = Duration::from_hours(7 * 24);
     let silence = |name: &str, mode, was_heard: bool| {
@@ -549,6 +558,7 @@ fn troubles(language: Language) -> Vec<Case> {
             ],
         ),
         ("reload-refused", vec![not_applied]),
+        ("reload-not-confirmed", vec![not_confirmed]),
         (
             "unknown-shop",
             vec![
@@ -734,6 +744,7 @@ pub(in crate::alert::text) fn of_names(name: &str, answer: Vec<u8>, language: La
     let refused = Trouble::ReloadRefused {
         by: name.into(),
         why: vec![name.into()],
+        is_dangerous: false,
     };
     let silence = Trouble::Silence {
         legal_entity: "acme".parse().unwrap(),

@@ -250,29 +250,43 @@ impl Letter<'_> {
     }
 
     fn reload_refused(&mut self) {
-        self.what_happened(
-            "The configuration was to be read again, and cannot be used as it is written now.",
-            "La configuration devait être relue, et ne peut pas servir telle qu'elle est écrite.",
-        );
-        if let Some(TroubleRow {
-            at: when,
-            trouble: Trouble::ReloadRefused { by, why },
-            ..
-        }) = self.rows.last()
-        {
-            self.fact("At", "Le", &at(*when));
-            self.fact("Asked by", "Demandé par", by);
-            for problem in why.iter().take(LISTED) {
-                self.page.quote(problem);
-            }
-            self.and_more(why.len());
+        let last = self.rows.last().map(|row| (row.at, &row.trouble));
+        let Some((when, Trouble::ReloadRefused { by, why, is_dangerous })) = last else {
+            return;
+        };
+        if *is_dangerous {
+            self.what_happened(
+                "The configuration was to be read again. It has no errors, but what it changes is dangerous, and nobody \
+                 has confirmed that it is meant.",
+                "La configuration devait être relue. Elle ne comporte pas d'erreur, mais ce qu'elle change est dangereux, \
+                 et personne n'a confirmé que c'est voulu.",
+            );
+        } else {
+            self.what_happened(
+                "The configuration was to be read again, and cannot be used as it is written now.",
+                "La configuration devait être relue, et ne peut pas servir telle qu'elle est écrite.",
+            );
         }
+        self.fact("At", "Le", &at(when));
+        self.fact("Asked by", "Demandé par", by);
+        for problem in why.iter().take(LISTED) {
+            self.page.quote(problem);
+        }
+        self.and_more(why.len());
         self.what_it_means(
             "The configuration before it runs on, unchanged: nothing is lost, and nothing that was meant to change has \
              changed.",
             "La configuration précédente reste en vigueur : rien n'est perdu, et rien de ce qui devait changer n'a \
              changé.",
         );
+        if *is_dangerous {
+            self.dangerous_file_stays();
+        } else {
+            self.broken_file_stays();
+        }
+    }
+
+    fn broken_file_stays(&mut self) {
         self.what_happens_next(
             "Nothing. At the next restart the router would not start with this file. You are told of more at most once \
              an hour.",
@@ -287,13 +301,31 @@ impl Letter<'_> {
             self.voice.command("check"),
         );
         let reload = Advice::command(
-            self.say(
-                "Have it read again (with --confirm, if you mean what is dangerous):",
-                "Faites-la relire (avec --confirm, si vous voulez vraiment ce qui est dangereux) :",
-            ),
+            self.say("Have it read again:", "Faites-la relire :"),
             self.voice.command("reload"),
         );
         self.what_you_can_do(vec![check, reload]);
+    }
+
+    fn dangerous_file_stays(&mut self) {
+        self.what_happens_next(
+            "Nothing, until the router is restarted: then it starts with this file, and asks nobody. You are told of \
+             more at most once an hour.",
+            "Rien, jusqu'au prochain redémarrage : le routeur démarrera alors avec ce fichier, sans rien demander. Vous \
+             serez prévenu des refus suivants une fois par heure au plus.",
+        );
+        let diff = Advice::command(
+            self.say(
+                "See all that it changes. If that is not meant, mend the file before a restart:",
+                "Voyez tout ce qu'elle change. Si ce n'est pas voulu, corrigez le fichier avant un redémarrage :",
+            ),
+            self.voice.command("diff"),
+        );
+        let confirm = Advice::command(
+            self.say("If it is meant:", "Si c'est bien voulu :"),
+            self.voice.command("reload --confirm"),
+        );
+        self.what_you_can_do(vec![diff, confirm]);
     }
 
     fn unknown_shop(&mut self) {
