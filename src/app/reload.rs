@@ -105,11 +105,10 @@ impl Reloader {
     async fn decide(&mut self, wish: &Reload, who: &Who) -> Verdict {
         let path = match &wish.instead {
             // Whoever may ask may not have every file read for him.
-            Some(file) if wish.dry_run && is_beside(file, &self.path) => {
-                // By the way that led to our own, or every relative path in it would seem to have changed.
-                self.path.with_file_name(file.file_name().unwrap_or_default())
-            }
-            Some(_) => return self.verdict(VerdictKind::Refused, Vec::new(), vec![NOT_BESIDE.to_owned().into()]),
+            Some(file) => match beside(file, &self.path).filter(|_| wish.dry_run) {
+                Some(path) => path,
+                None => return self.verdict(VerdictKind::Refused, Vec::new(), vec![NOT_BESIDE.to_owned().into()]),
+            },
             None => self.path.clone(),
         };
         let read = tokio::task::spawn_blocking(move || config::load_and_list(&path)).await;
@@ -245,14 +244,16 @@ impl Reloader {
 
 const NOT_BESIDE: &str = "another file is looked at only beside the configuration's own, and is never applied";
 
-/// Whether this is a file, and no link that leads elsewhere, in the folder of the other.
-fn is_beside(file: &Path, other: &Path) -> bool {
+/// A file in the folder of another, by the way that led to the other: or every relative path in it would seem to have
+/// changed. `None` if it lies elsewhere, or is a link that may lead there.
+fn beside(file: &Path, other: &Path) -> Option<PathBuf> {
     let folder = |path: &Path| match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => fs::canonicalize(parent).ok(),
         _ => fs::canonicalize(".").ok(),
     };
     let is_file = fs::symlink_metadata(file).is_ok_and(|found| found.is_file());
-    is_file && folder(file).is_some_and(|one| folder(other) == Some(one))
+    let is_beside = is_file && folder(file)? == folder(other)?;
+    is_beside.then(|| file.file_name().map(|name| other.with_file_name(name)))?
 }
 
 fn problems(diagnostics: &[Diagnostic]) -> Vec<Problem> {
@@ -273,4 +274,37 @@ fn with_causes(error: &dyn std::error::Error) -> String {
         source = behind.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn file_beside_is_found_by_the_way_to_the_configuration_and_others_never() {
+        let home = tempfile::tempdir().unwrap();
+        let path = |name: &str| home.path().join(name);
+        fs::create_dir(path("real")).unwrap();
+        symlink("real", path("link")).unwrap();
+        for name in ["real/copy.toml", "elsewhere.toml"] {
+            fs::write(path(name), "").unwrap();
+        }
+        symlink("../elsewhere.toml", path("real/away.toml")).unwrap();
+        let configuration = path("link/ipn-router.toml");
+        assert_eq!(
+            beside(&path("real/copy.toml"), &configuration),
+            Some(path("link/copy.toml"))
+        );
+        for other in [
+            "elsewhere.toml",
+            "real/away.toml",
+            "real/missing.toml",
+            "real/..",
+            "link",
+        ] {
+            assert_eq!(beside(&path(other), &configuration), None, "{other}");
+        }
+    }
 }

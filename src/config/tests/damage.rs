@@ -112,9 +112,11 @@ proptest! {
 
     #[test]
     fn whatever_happens_to_the_example_every_diagnostic_has_its_place(
-        accidents in prop::collection::vec(accident(), 1..4)
+        accidents in prop::collection::vec(accident(), 1..4),
+        with_everything in any::<bool>(),
     ) {
-        let text = accidents.iter().fold(example(), |text, accident| accident.happen(&text));
+        let whole = if with_everything { example_with_everything() } else { example() };
+        let text = accidents.iter().fold(whole, |text, accident| accident.happen(&text));
         is_told_well(&text)?;
     }
 
