@@ -14,6 +14,7 @@ import tempfile
 from pathlib import Path
 
 from selenium import webdriver
+from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException, TimeoutException
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import Select, WebDriverWait
@@ -52,19 +53,23 @@ class Page:
     def go(self, path=""):
         self.driver.get(self.url + path)
 
+    def wait(self, what, look):
+        """What it sees, once it sees something; meanwhile one page goes and the next one comes."""
+        passing = [NoSuchElementException, StaleElementReferenceException]
+        wait = WebDriverWait(self.driver, PATIENCE, ignored_exceptions=passing)
+        try:
+            return wait.until(look)
+        except TimeoutException:
+            raise AssertionError(f"{what} is not on {self.driver.current_url}:\n{self.driver.page_source}") from None
+
     def one(self, selector):
-        wait = WebDriverWait(self.driver, PATIENCE)
-        return wait.until(lambda driver: driver.find_element(By.CSS_SELECTOR, selector), f"no {selector}\n{self.text()}")
+        return self.wait(selector, lambda driver: driver.find_element(By.CSS_SELECTOR, selector))
 
     def link(self, text):
-        wait = WebDriverWait(self.driver, PATIENCE)
-        wait.until(lambda driver: driver.find_element(By.PARTIAL_LINK_TEXT, text), f"no link {text}").click()
-
-    def text(self):
-        return self.driver.find_element(By.TAG_NAME, "body").text
+        self.wait(text, lambda driver: driver.find_element(By.PARTIAL_LINK_TEXT, text)).click()
 
     def expect(self, text):
-        assert text in self.text(), f"{text} is not on {self.driver.current_url}:\n{self.text()}"
+        self.wait(text, lambda driver: text in driver.find_element(By.TAG_NAME, "body").text)
 
     def log_in(self, token):
         self.one("#token").send_keys(token)
@@ -89,12 +94,10 @@ def find_and_replay(page, notification, shop):
     page.link("Replay…")
     page.expect("1 delivery to make")
     page.one(".ask form button").click()
-    page.one("#result")
     page.expect("1 delivery made")
     page.link("See it")
     # It is delivered by now, or in a moment: whoever has no script looks again.
-    wait = WebDriverWait(page.driver, PATIENCE)
-    wait.until(lambda driver: driver.refresh() or "Delivered" in page.text(), "it is not delivered")
+    page.wait("delivered", lambda driver: driver.refresh() or page.one("h1 .badge").text == "delivered")
     page.expect("a replay of number")
     page.link("Operators")
     page.expect(f"replay what has ended of notification {notification}")
