@@ -2,6 +2,8 @@
 //!
 //! ```text
 //!   browser ─▶ login ── token ─▶ Guard ── cookie ─▶ Visitor ─▶ status, configuration, …
+//!                                                      │       with links (Wish) that do nothing
+//!                                                      └─▶ act: asks first, with numbers; a form then does it ─▶ outbox
 //! ```
 //!
 //! - Each page is a file here with the struct that its template shows, and the template in `templates/`. A page takes a
