@@ -194,6 +194,7 @@ impl App {
             verbs: verbs.clone(),
             circles: circles_of_now,
             running: running_now,
+            alert: alert.control(),
             clock: Arc::clone(clock),
             questions: ask.clone(),
         };

@@ -26,9 +26,9 @@ mod verdict;
 
 pub use api::{
     ACKNOWLEDGE, AcknowledgeWish, Acknowledged, Asked, AskedVerb, DestinationStatus, FoundNotification, HeardLine,
-    INCIDENTS, IncidentLine, NOTIFICATIONS, Paging, Parts, RELOAD, Refusal, RefusedReload, Reload, Running, STATUS,
-    ShownIncident, ShownNotification, Status, TAIL, ToldDelivery, VERBS, VerbStanding, VerbStatus, VerbWish, WHERE,
-    WhereQuery, Whereabouts, Who, Why,
+    INCIDENTS, IncidentLine, MailLine, MailRefusal, NOTIFICATIONS, Paging, Parts, RELOAD, Refusal, RefusedReload,
+    Reload, Running, STATUS, ShownIncident, ShownNotification, Status, TAIL, ToldDelivery, VERBS, VerbStanding,
+    VerbStatus, VerbWish, WHERE, WhereQuery, Whereabouts, Who, Why,
 };
 pub use auth::Guard;
 pub use listener::{Inside, Listener};

@@ -11,7 +11,7 @@ use super::check::Format;
 use super::daemon::Daemon;
 use super::page::{at, beside, columns, lasting, size};
 use super::verify::{BAD, GOOD};
-use crate::admin::{DestinationStatus, IncidentLine, STATUS, Status};
+use crate::admin::{DestinationStatus, IncidentLine, MailLine, STATUS, Status};
 use crate::outbox::{AttemptLine, MOST_COUNTED};
 
 /// Says how the running daemon stands: destinations, what waits, what fails.
@@ -60,12 +60,15 @@ fn print(status: &Status, out: &mut impl Write) -> io::Result<()> {
     });
     let heard = Some(heard.collect::<Vec<_>>().join(", ")).filter(|heard| !heard.is_empty());
     beside(out, "gateway", COLUMN, heard.as_deref().unwrap_or("never heard"))?;
+    if let Some(text) = mail(&status.mail, now) {
+        beside(out, "mail", COLUMN, &text)?;
+    }
     let totals = &status.totals;
     for (label, count, command) in [
         ("parked", totals.parked, "ipn-router list --state parked"),
         ("quarantined", totals.quarantined, "ipn-router list --state quarantined"),
-        ("e-mails", totals.emails_waiting, ""),
-        ("not mailed", totals.emails_failed, ""),
+        ("e-mails", totals.emails_waiting, "to be sent"),
+        ("not mailed", totals.emails_failed, "given up; the log says why"),
         ("asked for", totals.verbs_waiting, ""),
     ] {
         if count > 0 {
@@ -94,6 +97,25 @@ fn print(status: &Status, out: &mut impl Write) -> io::Result<()> {
         print_incident(incident, now, out)?;
     }
     Ok(())
+}
+
+/// How the mail server takes what it is given; `None`: it was given nothing yet.
+fn mail(mail: &MailLine, now: Timestamp) -> Option<String> {
+    let why = mail.last_refusal.as_ref().map_or("", |refusal| &refusal.why);
+    match (mail.failing_since, mail.last_sent, &mail.last_refusal) {
+        (Some(since), ..) => Some(format!(
+            "{BAD}the mail server has refused since {}{BAD:#} ({}): {why}",
+            at(since),
+            lasting(since, now)
+        )),
+        // One address may be refused while the others get theirs.
+        (None, sent, Some(refusal)) if sent.is_none_or(|sent| sent < refusal.at) => Some(format!(
+            "the last e-mail was refused {} ago: {why}",
+            lasting(refusal.at, now)
+        )),
+        (None, Some(sent), _) => Some(format!("last sent {} ago", lasting(sent, now))),
+        (None, None, _) => None,
+    }
 }
 
 /// Whether it was ever used, or somebody has to know something.

@@ -21,6 +21,7 @@ use axum::routing::{get, post};
 use jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
 
+use crate::alert;
 use crate::deliver::{Circles, Verbs};
 use crate::domain::Clock;
 use crate::outbox::Outbox;
@@ -32,7 +33,7 @@ pub use refusal::Refusal;
 pub use reload::{Asked, RELOAD, RefusedReload, Reload};
 pub use show::{INCIDENTS, IncidentLine, ShownIncident, ShownNotification, ToldDelivery};
 pub(in crate::admin) use status::look;
-pub use status::{DestinationStatus, HeardLine, STATUS, Status};
+pub use status::{DestinationStatus, HeardLine, MailLine, MailRefusal, STATUS, Status};
 pub use tail::TAIL;
 pub use verbs::{AskedVerb, VERBS, VerbStanding, VerbStatus, VerbWish};
 pub use whereabouts::{FoundNotification, WHERE, WhereQuery, Whereabouts};
@@ -52,6 +53,8 @@ pub struct Parts {
     /// The configuration of now, as far as it routes.
     pub circles: watch::Receiver<Circles>,
     pub running: watch::Receiver<Running>,
+    /// Knows how the sending of e-mails goes.
+    pub alert: alert::Control,
     pub clock: Arc<dyn Clock>,
     /// For what only `app` can do.
     pub questions: mpsc::Sender<Asked>,

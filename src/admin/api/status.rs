@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::show::IncidentLine;
 use super::{Parts, Refusal};
+use crate::alert::MailState;
 use crate::domain::{Circle, DestinationKey, LegalEntityId, Mode};
 use crate::outbox::{DestinationLine, DestinationLoad, OutboxError, Space, Totals, space};
 
@@ -28,6 +29,7 @@ pub struct Status {
     /// `None`: it cannot be asked.
     pub space: Option<Space>,
     pub totals: Totals,
+    pub mail: MailLine,
     pub destinations: Vec<DestinationStatus>,
     /// Those that are open.
     pub incidents: Vec<IncidentLine>,
@@ -43,6 +45,35 @@ pub struct DestinationStatus {
     pub shop_name: Option<String>,
     #[serde(flatten)]
     pub load: DestinationLoad,
+}
+
+/// How the sending of e-mails goes; `totals` has how many wait, and how many were given up.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct MailLine {
+    /// When the mail server last took one, since the start.
+    pub last_sent: Option<Timestamp>,
+    /// Since when nothing can be sent to anybody.
+    pub failing_since: Option<Timestamp>,
+    /// The newest refusal of any e-mail.
+    pub last_refusal: Option<MailRefusal>,
+}
+
+/// An e-mail that the mail server did not take.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct MailRefusal {
+    pub at: Timestamp,
+    /// What the server said, without addresses.
+    pub why: String,
+}
+
+impl From<MailState> for MailLine {
+    fn from(state: MailState) -> Self {
+        Self {
+            last_sent: state.last_sent,
+            failing_since: state.failing_since,
+            last_refusal: state.last_error.map(|(at, why)| MailRefusal { at, why }),
+        }
+    }
 }
 
 /// When the gateway was last heard for a company.
@@ -78,6 +109,7 @@ pub(in crate::admin) async fn look(parts: &Parts) -> Result<Status, OutboxError>
         listen: running.listen,
         space: space(&parts.store).ok(),
         totals: outbox.totals().await?,
+        mail: parts.alert.mail_state().into(),
         destinations,
         incidents,
         heard: heard
