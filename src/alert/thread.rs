@@ -240,7 +240,7 @@ mod tests {
         for s in [0, 30] {
             let attempted = Attempted {
                 notification: NotificationId::new(at(0)),
-                kind: Kind::TokenCreated,
+                matter: Kind::TokenCreated.into(),
                 outcome: &outcome,
                 gave_up: false,
                 at: at(s),

@@ -21,8 +21,8 @@ use super::verify::{BAD, GOOD};
 use super::words::modes;
 use crate::deliver::{Client, Connection, Nth, Rendered, Renderer, Settings, Signing, probe};
 use crate::domain::{
-    self, Circle, Clock, Kind, KindPattern, LegalEntity, Mode, NotificationId, Outcome, Rendition, Secret, ShopId,
-    SystemClock, shown_url, valid_until,
+    self, Circle, Clock, Kind, KindPattern, LegalEntity, Matter, Mode, NotificationId, Outcome, Rendition, Secret,
+    ShopId, SystemClock, shown_url, valid_until,
 };
 use crate::outbox::StoredNotification;
 use crate::route;
@@ -333,7 +333,10 @@ fn stored(
         shop: gateway.shop,
         mode: gateway.mode,
         format: content.format(),
-        kind: plan.kind,
+        matter: Matter {
+            kind: plan.kind,
+            charge: plan.happening.charge_outcome(),
+        },
         event: plan.event,
         resend_of: None,
         headers: String::new(),

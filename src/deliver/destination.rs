@@ -12,7 +12,9 @@ use tokio::time::Instant;
 
 use super::schedule::{Ended, Job, Limits, Question, Schedule, Step};
 use super::{Client, Connection, Renderer, Settings, SetupError};
-use crate::domain::{Attempted, Cause, Clock, DestinationKey, Incident, Kind, LastFailure, NotificationId, Outcome};
+use crate::domain::{
+    Attempted, Cause, Clock, DestinationKey, Incident, Kind, LastFailure, Matter, NotificationId, Outcome,
+};
 use crate::metrics::DeliveringTo;
 use crate::outbox::{AttemptRecord, Inbox, Lease, News, Next, Outbox, OutboxError};
 
@@ -425,7 +427,7 @@ impl Destination {
         // It counts once it is written; until then nothing is attempted, and nobody else changes it.
         state.giving_up = state.incident.clone().map(|mut incident| {
             for old in &old {
-                incident.gave_up(old.notification, old.kind, now);
+                incident.gave_up(old.notification, old.matter, now);
             }
             incident
         });
@@ -446,13 +448,13 @@ impl Destination {
                     Ok(rendered) => connection.attempt(rendered).await,
                     Err(error) => unrenderable(error.to_string()),
                 };
-                ((notification.id, notification.kind), outcome)
+                ((notification.id, notification.matter), outcome)
             }
             // Nobody can say which one it was; on-call must know all the same, and its lane must go on in the end.
             Err(OutboxError::Unreadable(why)) => {
                 let what = format!("the stored notification cannot be read: {why}");
                 (
-                    (NotificationId::before(job.head.since), Kind::Other),
+                    (NotificationId::before(job.head.since), Kind::Other.into()),
                     unrenderable(what),
                 )
             }
@@ -517,14 +519,14 @@ impl Destination {
     /// The destination's incident after this attempt, if there is one.
     fn observe(
         state: &mut State,
-        (notification, kind): (NotificationId, Kind),
+        (notification, matter): (NotificationId, Matter),
         outcome: &Outcome,
         ended: &Ended,
         now: Timestamp,
     ) -> Option<Incident> {
         let attempted = Attempted {
             notification,
-            kind,
+            matter,
             outcome,
             gave_up: ended.next == Next::DeadLetter,
             at: now,

@@ -138,7 +138,7 @@ impl Renderer {
         headers.insert(WEBHOOK_ID, ascii(id));
         headers.insert(WEBHOOK_TIMESTAMP, timestamp.into());
         headers.insert(ATTEMPT, nth.attempt.into());
-        headers.insert(KIND, HeaderValue::from_static(stored.kind.name()));
+        headers.insert(KIND, HeaderValue::from_static(stored.matter.kind.name()));
         headers.insert(NAMED_SHOP, ascii(stored.shop.to_string()));
         if nth.replays > 0 {
             headers.insert(REPLAY, nth.replays.into());
@@ -225,7 +225,7 @@ fn event(stored: &StoredNotification) -> Result<Bytes, RenderError> {
     }
     let happening = Happening::read(&read(stored)?);
     let facts = EventFacts {
-        kind: stored.kind,
+        kind: stored.matter.kind,
         identity: stored.event.ok_or(RenderError::NoEvent)?,
         received_at: stored.received_at,
         legal_entity: &stored.legal_entity,

@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::{Cause, Kind, NotificationId, Outcome, useful_text};
+use super::{Cause, Kind, Matter, NotificationId, Outcome, useful_text};
 
 /// A failure so soon after the end is the same trouble; and once it came back, it is over when it was well for so long.
 const SPAN: SignedDuration = SignedDuration::from_mins(10);
@@ -24,8 +24,8 @@ pub struct Incident {
     /// Failed attempts so far.
     pub failures: u64,
     pub last_failure: LastFailure,
-    /// The kinds of the deliveries whose attempts failed or that were given up: they decide what it means to the shop.
-    pub kinds: BTreeSet<Kind>,
+    /// What the deliveries were about whose attempts failed or that were given up: that decides what it means to the shop.
+    pub matters: BTreeSet<Matter>,
     /// Dead letters so far.
     pub given_up: GivenUp,
     /// Deliveries that arrived since it was opened.
@@ -116,7 +116,7 @@ impl GivenUp {
 #[derive(Clone, Copy, Debug)]
 pub struct Attempted<'a> {
     pub notification: NotificationId,
-    pub kind: Kind,
+    pub matter: Matter,
     pub outcome: &'a Outcome,
     /// Whether this failure makes the delivery a dead letter.
     pub gave_up: bool,
@@ -137,12 +137,12 @@ impl Incident {
             });
         };
         let mut incident = current.unwrap_or_else(|| Self::open(symptom, attempted.outcome, attempted.at));
-        incident.failed(symptom, attempted.outcome, attempted.kind, attempted.at);
+        incident.failed(symptom, attempted.outcome, attempted.matter, attempted.at);
         if attempted.outcome.is_delivered() {
             incident.delivered += 1;
         }
         if attempted.gave_up {
-            incident.dead_letter(attempted.notification, attempted.kind, attempted.at);
+            incident.dead_letter(attempted.notification, attempted.matter, attempted.at);
         }
         Some(incident)
     }
@@ -176,17 +176,17 @@ impl Incident {
     }
 
     /// Adds a delivery that is given up without another attempt.
-    pub fn gave_up(&mut self, notification: NotificationId, kind: Kind, at: Timestamp) {
+    pub fn gave_up(&mut self, notification: NotificationId, matter: impl Into<Matter>, at: Timestamp) {
         self.given_up.unattempted += 1;
-        self.dead_letter(notification, kind, at);
+        self.dead_letter(notification, matter.into(), at);
     }
 
-    fn dead_letter(&mut self, notification: NotificationId, kind: Kind, at: Timestamp) {
-        self.kinds.insert(kind);
+    fn dead_letter(&mut self, notification: NotificationId, matter: Matter, at: Timestamp) {
+        self.matters.insert(matter);
         self.given_up.count += 1;
         self.given_up.first_at.get_or_insert(at);
         if self.given_up.first.len() < GivenUp::LISTED {
-            self.given_up.first.push((notification, kind));
+            self.given_up.first.push((notification, matter.kind));
         }
     }
 
@@ -195,7 +195,7 @@ impl Incident {
             opened_at: at,
             failures: 0,
             last_failure: LastFailure::of(symptom, outcome, at),
-            kinds: BTreeSet::new(),
+            matters: BTreeSet::new(),
             given_up: GivenUp::default(),
             delivered: 0,
             failing_since: at,
@@ -205,7 +205,7 @@ impl Incident {
         }
     }
 
-    fn failed(&mut self, symptom: Symptom, outcome: &Outcome, kind: Kind, at: Timestamp) {
+    fn failed(&mut self, symptom: Symptom, outcome: &Outcome, matter: Matter, at: Timestamp) {
         if self.recovered_at.take().is_some() {
             self.relapsed = true;
             self.failing_since = at;
@@ -213,7 +213,7 @@ impl Incident {
         self.well_since = None;
         self.failures += 1;
         self.last_failure = LastFailure::of(symptom, outcome, at);
-        self.kinds.insert(kind);
+        self.matters.insert(matter);
     }
 
     fn succeeded(&mut self, at: Timestamp) {
@@ -302,7 +302,7 @@ mod tests {
     fn attempted(outcome: &Outcome, s: i64) -> Attempted<'_> {
         Attempted {
             notification: NotificationId::new(second(0)),
-            kind: Kind::TokenUpdated,
+            matter: Kind::TokenUpdated.into(),
             outcome,
             gave_up: false,
             at: second(s),
@@ -329,7 +329,7 @@ mod tests {
             (incident.last_failure.status, incident.last_failure.answer.as_str()),
             (None, "")
         );
-        assert_eq!(incident.kinds, BTreeSet::from([Kind::TokenUpdated]));
+        assert_eq!(incident.matters, BTreeSet::from([Kind::TokenUpdated.into()]));
     }
 
     #[test]
@@ -406,7 +406,7 @@ mod tests {
         }
         assert_eq!((incident.given_up.count, incident.given_up.first.len()), (25, 10));
         assert_eq!(incident.given_up.first_at, Some(second(0)));
-        assert!(incident.kinds.contains(&Kind::Payment));
+        assert!(incident.matters.contains(&Kind::Payment.into()));
     }
 
     #[test]

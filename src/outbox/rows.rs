@@ -1,5 +1,6 @@
 //! What goes into the outbox and comes out of it.
 
+use std::collections::BTreeSet;
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 
 use crate::domain::{
-    DestinationKey, Format, Incident, Kind, Lane, LastFailure, LegalEntityId, Mode, NotificationId, ShopId, Trouble,
+    DestinationKey, Format, Incident, Lane, LastFailure, LegalEntityId, Matter, Mode, NotificationId, ShopId, Trouble,
 };
 
 /// What became of a notification.
@@ -29,7 +30,7 @@ pub struct StoredNotification {
     pub shop: ShopId,
     pub mode: Mode,
     pub format: Format,
-    pub kind: Kind,
+    pub matter: Matter,
     /// The identity of the event that the other shops learn.
     pub event: Option<[u8; 16]>,
     /// For a manual resend: the first notification of the same happening.
@@ -102,7 +103,7 @@ impl From<Named> for Head {
 pub struct Old {
     pub named: Named,
     pub notification: NotificationId,
-    pub kind: Kind,
+    pub matter: Matter,
 }
 
 /// A delivery that has ended without an attempt.
@@ -270,15 +271,15 @@ pub struct Waiting {
     pub next_attempt: Option<Timestamp>,
     /// The first of them.
     pub first: Vec<WaitingNotification>,
-    /// The kinds of all of them, each once.
-    pub kinds: Vec<Kind>,
+    /// What they are about.
+    pub matters: BTreeSet<Matter>,
 }
 
 /// One of them.
 #[derive(Clone, Debug)]
 pub struct WaitingNotification {
     pub id: NotificationId,
-    pub kind: Kind,
+    pub matter: Matter,
     pub token: Option<String>,
     /// The gateway's uuid of the transaction: the Back Office finds it by that.
     pub transaction: Option<String>,

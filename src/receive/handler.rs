@@ -120,7 +120,7 @@ impl Intake {
             .circle()
             .legal_entity
             .wait_for_named_shop
-            .filter(|_| routed.charge);
+            .filter(|_| routed.charge.is_some());
         let mut awaited = Awaited::new(&routed);
         // A task of its own: when the client leaves or the time is over, this future is dropped, but what was decided
         // is still stored, and what follows from that is still done.

@@ -5,7 +5,7 @@ mod rest;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::domain::Format;
+use crate::domain::{Charge, Format};
 use crate::verify::Content;
 
 /// What became of a transaction when nothing came of it; a status that is not listed has not failed (design.md 6).
@@ -106,6 +106,14 @@ impl Happening {
         self.transaction
             .as_ref()
             .is_some_and(|t| t.unpaid || t.status.as_deref().is_some_and(|status| FAILED.contains(&status)))
+    }
+
+    /// What became of its charge, if it carries one.
+    pub fn charge_outcome(&self) -> Option<Charge> {
+        self.charge.then(|| match self.failed() {
+            true => Charge::Failed,
+            false => Charge::Succeeded,
+        })
     }
 
     /// What the deciding transaction did or tried.

@@ -43,7 +43,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{Circle, DestinationKey, Format, Kind, Lane, LegalEntityId, Mode, NotificationId, ShopId};
+use crate::domain::{Charge, Circle, DestinationKey, Format, Kind, Lane, LegalEntityId, Mode, NotificationId, ShopId};
 use crate::verify::{Content, VerifiedNotification};
 
 pub use event::{EventFacts, event_body, event_id};
@@ -104,8 +104,8 @@ pub struct Routed {
     /// must not stand in the way of the same happening told as a kind that is.
     pub event: Option<[u8; 16]>,
     pub lane: Lane,
-    /// Whether a buyer's result page waits for the named shop: it carries a charge.
-    pub charge: bool,
+    /// What became of the charge that it carries; if it carries one, a buyer's result page waits for the named shop.
+    pub charge: Option<Charge>,
     pub destinations: Vec<DestinationKey>,
     /// Shops whose gateway-format URL does not get it, for it carries an order or a charge.
     pub withheld: Vec<ShopId>,
@@ -196,7 +196,7 @@ pub fn route(verified: &VerifiedNotification, id: NotificationId, received_at: T
         resend_of: plan.identified.resend_of,
         event: plan.event,
         lane: lane(&plan.happening, id),
-        charge: plan.happening.charge,
+        charge: plan.happening.charge_outcome(),
         withheld: plan.destinations.withheld.clone(),
         configuration: 0,
         destinations: plan.destinations.into_keys(),

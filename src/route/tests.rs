@@ -37,7 +37,7 @@ fn token_reaches_the_named_shop_and_the_company() {
     let routed = routed(created(), paris_and_lyon());
     assert_eq!(
         (routed.kind, routed.standing, routed.charge),
-        (Kind::TokenCreated, Standing::Routed, false)
+        (Kind::TokenCreated, Standing::Routed, None)
     );
     assert_eq!(routed.destinations.len(), 2);
     assert_eq!(
@@ -66,7 +66,24 @@ fn payment_makes_no_event() {
         ("vads_trans_uuid", "u"),
     ];
     let routed = routed(signed_form(&fields, TEST_KEY), paris_and_lyon());
-    assert_eq!((routed.kind, routed.event, routed.charge), (Kind::Payment, None, true));
+    assert_eq!(
+        (routed.kind, routed.event, routed.charge),
+        (Kind::Payment, None, Some(Charge::Succeeded))
+    );
+}
+
+#[test]
+fn charge_of_which_nothing_came_has_failed() {
+    let charge_of = |fields| Happening::read(&samples::form("PAY", fields)).charge_outcome();
+    assert_eq!(
+        charge_of("operation_type=DEBIT trans_status=REFUSED"),
+        Some(Charge::Failed)
+    );
+    assert_eq!(
+        charge_of("operation_type=DEBIT trans_status=AUTHORISED"),
+        Some(Charge::Succeeded)
+    );
+    assert_eq!(charge_of("operation_type=VERIFICATION trans_status=REFUSED"), None);
 }
 
 #[test]

@@ -414,7 +414,7 @@ impl Story {
             resend_of: None,
             event: Some([2; 16]),
             lane: Lane::of("token"),
-            charge: false,
+            charge: None,
             destinations: vec![self.key.clone()],
             withheld: Vec::new(),
             configuration: 0,
@@ -500,7 +500,7 @@ impl Shop {
         self.attempts += 1;
         let attempted = Attempted {
             notification: self.id,
-            kind: Kind::TokenCreated,
+            matter: Kind::TokenCreated.into(),
             outcome,
             gave_up,
             at: now,

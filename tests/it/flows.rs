@@ -582,7 +582,7 @@ impl Shop {
         }
         let attempted = Attempted {
             notification: NotificationId::new(now),
-            kind: Kind::TokenCreated,
+            matter: Kind::TokenCreated.into(),
             outcome,
             gave_up: next == Next::DeadLetter,
             at: now,

@@ -13,7 +13,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use ipn_router::domain::{Clock, DestinationKey, Format, Kind, Lane, Mode, NotificationId, Rendition, SystemClock};
+use ipn_router::domain::{
+    Charge, Clock, DestinationKey, Format, Kind, Lane, Matter, Mode, NotificationId, Rendition, SystemClock,
+};
 use ipn_router::outbox::{
     self, Accepted, AttemptRecord, Inbox, Lease, Named, News, OpenError, Outbox, OutboxError, Owned, Settings,
 };
@@ -99,7 +101,7 @@ fn notification(name: &str, token: &str) -> Routed {
         resend_of: None,
         event: None,
         lane: Lane::of(token),
-        charge: false,
+        charge: None,
         destinations: vec![paris()],
         withheld: Vec::new(),
         configuration: 0,
@@ -150,6 +152,7 @@ async fn accepted_notification_is_stored_with_one_delivery_per_destination() {
     let routed = Routed {
         destinations: vec![paris(), lyon()],
         event: Some(hash("event")),
+        charge: Some(Charge::Failed),
         ..notification("a", "token-1")
     };
     assert_eq!(outbox.accept(routed.clone()).await.unwrap(), Accepted::Stored);
@@ -163,9 +166,11 @@ async fn accepted_notification_is_stored_with_one_delivery_per_destination() {
         let stored = outbox.notification(row.notification).await.unwrap();
         assert_eq!((stored.id, stored.received_at), (routed.id, routed.received_at));
         assert_eq!(
-            (stored.shop, stored.mode, stored.format, stored.kind),
-            (routed.shop, routed.mode, routed.format, routed.kind)
+            (stored.shop, stored.mode, stored.format),
+            (routed.shop, routed.mode, routed.format)
         );
+        let (kind, charge) = (routed.kind, routed.charge);
+        assert_eq!(stored.matter, Matter { kind, charge });
         assert_eq!((&stored.body, &stored.headers), (&routed.body, &routed.headers));
         assert_eq!(
             (&stored.legal_entity, stored.event),

@@ -192,14 +192,14 @@ fn sent(body: &Bytes, hash: FormHash) -> Vec<Value> {
         shop: named,
         mode: Mode::Test,
         format: content.format(),
-        kind: kind(&happening),
+        matter: kind(&happening).into(),
         event: Some([7; 16]),
         resend_of: None,
         headers: String::new(),
         body: body.clone(),
         event_body: OnceLock::new(),
     };
-    let keys = destinations(&happening, stored.kind, named, &circle()).into_keys();
+    let keys = destinations(&happening, stored.matter.kind, named, &circle()).into_keys();
     assert_eq!(keys.len(), 3, "as received, as an event, re-signed: {keys:?}");
     let case = |key: DestinationKey| {
         let renderer = Renderer::new(&settings(key.clone(), hash)).unwrap();

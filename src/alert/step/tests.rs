@@ -42,7 +42,7 @@ fn observe(incident: Option<Incident>, outcome: &Outcome, s: i64) -> Option<Inci
         incident,
         &Attempted {
             notification: id(),
-            kind: Kind::TokenCreated,
+            matter: Kind::TokenCreated.into(),
             outcome,
             gave_up: false,
             at: at(s),

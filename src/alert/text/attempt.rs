@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use url::Url;
 
@@ -53,8 +55,8 @@ pub(in crate::alert) fn attempt_email(failed: &FailedAttempt<'_>, voice: &Voice)
     answer(&mut page, failure, language);
 
     page.heading(language.say("What it means", "Conséquences"));
-    let kinds = [notification.kind];
-    for sentence in super::consequence::consequences(&kinds, destination.rendition, failed.shop_name, language) {
+    let matters = BTreeSet::from([notification.matter]);
+    for sentence in super::consequence::consequences(&matters, destination.rendition, failed.shop_name, language) {
         page.paragraph(&sentence);
     }
 
@@ -94,7 +96,7 @@ fn subject_of(failed: &FailedAttempt<'_>, voice: &Voice) -> String {
     let what = match (&notification.token, &notification.transaction) {
         (Some(token), _) => format!("{} {}", language.say("Token", "Alias"), shown_token(token)),
         (None, Some(transaction)) => format!("{} {}", language.say("Tr. ref.", "Réf. tr."), shown_token(transaction)),
-        (None, None) => notification.kind.to_string(),
+        (None, None) => notification.matter.kind.to_string(),
     };
     let attempt = match failed.next_attempt {
         Some(_) => failed.attempt.to_string(),

@@ -6,7 +6,7 @@ use super::layout::{Page, subject};
 use super::{Advice, Email, answer, causes};
 use crate::alert::language::{Voice, at};
 use crate::alert::step::Step;
-use crate::domain::{Kind, Mode, Rendition, Symptom, shown_url};
+use crate::domain::{Matter, Mode, Rendition, Symptom, shown_url};
 
 /// As many members are named.
 const LISTED: usize = 20;
@@ -127,7 +127,8 @@ impl Letter<'_> {
         };
         let is_urgent = !self.is_over()
             && self.group.members.iter().any(|member| {
-                member.destination.mode == Mode::Production && is_urgent(&member.kinds(), member.destination.rendition)
+                member.destination.mode == Mode::Production
+                    && is_urgent(&member.matters(), member.destination.rendition)
             });
         let urgent = if is_urgent { "URGENT, " } else { "" };
         subject(
@@ -244,10 +245,9 @@ impl Letter<'_> {
                 |member: &&Situation<'_>| matches!(member.destination.rendition, Rendition::AsReceived(_)) == own;
             let members: Vec<_> = self.group.members.iter().filter(is_meant).collect();
             let Some(first) = members.first() else { continue };
-            let kinds: BTreeSet<Kind> = members.iter().flat_map(|member| member.kinds()).collect();
-            let kinds: Vec<Kind> = kinds.into_iter().collect();
+            let matters: BTreeSet<Matter> = members.iter().flat_map(|member| member.matters()).collect();
             let shops = self.shops(&members);
-            for sentence in consequences(&kinds, first.destination.rendition, &shops, self.voice.language) {
+            for sentence in consequences(&matters, first.destination.rendition, &shops, self.voice.language) {
                 page.paragraph(&sentence);
             }
         }
@@ -292,6 +292,13 @@ impl Letter<'_> {
                 format!("{given_up}, sans nouvel essai ; tout est conservé pour un rejeu."),
             ));
         }
+        if self.step == Step::RecoveredAgain {
+            page.paragraph(self.say(
+                "They had failed again soon after they recovered; so this e-mail waited until all were well for 10 \
+                 minutes.",
+                "Rétablies, elles avaient échoué à nouveau peu après : cet e-mail a attendu 10 minutes sans échec.",
+            ));
+        }
         if self.is_over() {
             page.paragraph(self.say(
                 "You are told when one fails again.",
@@ -310,10 +317,23 @@ impl Letter<'_> {
                 format!("Si elles restent en échec, les envois seront abandonnés à partir du {gives_up}."),
             ));
         }
-        page.paragraph(self.say(
-            "You get one e-mail when all of them work again.",
-            "Vous recevrez un seul e-mail quand toutes fonctionneront à nouveau.",
-        ));
+        if self.step == Step::FailsAgain {
+            page.paragraph(self.say(
+                "They had recovered, and fail again soon after: it is the same trouble.",
+                "Rétablies, elles échouent à nouveau peu après : c'est la même panne.",
+            ));
+        }
+        page.paragraph(if self.group.members.iter().any(|member| member.incident.relapsed) {
+            self.say(
+                "You get one e-mail when all of them work again, once they have been well for 10 minutes.",
+                "Vous recevrez un seul e-mail quand toutes fonctionneront à nouveau, après 10 minutes sans échec.",
+            )
+        } else {
+            self.say(
+                "You get one e-mail when all of them work again.",
+                "Vous recevrez un seul e-mail quand toutes fonctionneront à nouveau.",
+            )
+        });
     }
 
     fn what_you_can_do(&self, page: &mut Page) {

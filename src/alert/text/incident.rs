@@ -11,7 +11,7 @@ use super::{Advice, Email};
 use crate::alert::Language;
 use crate::alert::language::{Voice, at};
 use crate::alert::step::Step;
-use crate::domain::{DestinationKey, Incident, Kind, Mode, Symptom, shown_url};
+use crate::domain::{DestinationKey, Incident, Matter, Mode, Symptom, shown_url};
 use crate::outbox::{Waiting, WaitingNotification};
 
 /// Everything that an e-mail about an incident tells of.
@@ -59,10 +59,9 @@ struct Letter<'a> {
 }
 
 impl Situation<'_> {
-    /// The kinds of everything that failed, waits or was given up.
-    pub(super) fn kinds(&self) -> Vec<Kind> {
-        let kinds: BTreeSet<Kind> = self.incident.kinds.iter().chain(&self.waiting.kinds).copied().collect();
-        kinds.into_iter().collect()
+    /// What everything is about that failed, waits or was given up.
+    pub(super) fn matters(&self) -> BTreeSet<Matter> {
+        self.incident.matters.union(&self.waiting.matters).copied().collect()
     }
 
     pub(super) fn symptom(&self) -> Symptom {
@@ -152,7 +151,7 @@ impl Letter<'_> {
         };
         let is_urgent = !self.is_over()
             && destination.mode == Mode::Production
-            && is_urgent(&self.situation.kinds(), destination.rendition);
+            && is_urgent(&self.situation.matters(), destination.rendition);
         let urgent = if is_urgent { "URGENT, " } else { "" };
         subject(
             self.voice.language,
@@ -230,7 +229,7 @@ impl Letter<'_> {
             destination, shop_name, ..
         } = self.situation;
         for sentence in consequences(
-            &self.situation.kinds(),
+            &self.situation.matters(),
             destination.rendition,
             shop_name,
             self.voice.language,
@@ -274,6 +273,12 @@ impl Letter<'_> {
                 format!("{waits} Tout part dès que l'URL l'accepte."),
             ));
         }
+        if self.step == Step::RecoveredAgain {
+            page.paragraph(self.say(
+                "It had failed again soon after it recovered; so this e-mail waited until it was well for 10 minutes.",
+                "L'URL, rétablie, avait échoué à nouveau peu après : cet e-mail a attendu 10 minutes sans échec.",
+            ));
+        }
         if self.is_over() {
             page.paragraph(self.say(
                 "You are told when it fails again.",
@@ -295,10 +300,24 @@ impl Letter<'_> {
                 format!("Si l'URL reste en échec, les envois seront abandonnés à partir du {gives_up}."),
             ));
         }
-        page.paragraph(self.say(
-            "You are told when it works again.",
-            "Vous serez prévenu quand tout fonctionnera à nouveau.",
-        ));
+        if self.step == Step::FailsAgain {
+            let since = at(incident.failing_since);
+            page.paragraph(&self.say(
+                format!("It had recovered, and fails again since {since}: it is the same incident."),
+                format!("L'URL, rétablie, échoue à nouveau depuis le {since} : c'est le même incident."),
+            ));
+        }
+        page.paragraph(if incident.relapsed {
+            self.say(
+                "You are told when it works again, once it has been well for 10 minutes.",
+                "Vous serez prévenu quand tout fonctionnera à nouveau, après 10 minutes sans échec.",
+            )
+        } else {
+            self.say(
+                "You are told when it works again.",
+                "Vous serez prévenu quand tout fonctionnera à nouveau.",
+            )
+        });
     }
 
     fn what_you_can_do(&self, page: &mut Page) {
@@ -354,56 +373,40 @@ impl Letter<'_> {
 
     /// For what will not arrive by itself.
     fn how_to_repeat(&self) -> Vec<Advice> {
-        let Situation {
-            number,
-            incident,
-            shop_name,
-            ..
-        } = self.situation;
-        let refused = self.situation.symptom() == Symptom::KoSignature;
-        let given_up = incident.given_up.count > 0;
+        let Situation { number, incident, .. } = self.situation;
+        let words = |english: &str, french: &str| match self.is_over() {
+            true => self.say(
+                format!("See what was {english}, and send it again by the same command without --dry-run:"),
+                format!("Voyez ce qui a été {french}, puis rejouez-le par la même commande sans --dry-run :"),
+            ),
+            false => self.say(
+                format!(
+                    "Once it works, see what was {english}, and send it again by the same command without --dry-run:"
+                ),
+                format!(
+                    "Une fois l'URL rétablie, voyez ce qui a été {french}, puis rejouez-le par la même commande sans \
+                     --dry-run :"
+                ),
+            ),
+        };
+        let later = self.say(
+            "What is sent again arrives after newer notifications of the same token.",
+            "Ce qui est rejoué arrive après des notifications plus récentes du même alias.",
+        );
         let mut advice = Vec::new();
-        if given_up {
-            let words = if self.is_over() {
-                self.say(
-                    "See what was given up, and send it again by the same command without --dry-run:",
-                    "Voyez ce qui a été abandonné, puis rejouez-le par la même commande sans --dry-run :",
-                )
-            } else {
-                self.say(
-                    "Once it works, see what was given up, and send it again by the same command without --dry-run:",
-                    "Une fois l'URL rétablie, voyez ce qui a été abandonné, puis rejouez-le par la même commande sans \
-                     --dry-run :",
-                )
-            };
+        if incident.given_up.count > 0 {
             let replay = self.voice.command(&format!("replay --incident {number} --dry-run"));
+            advice.push(Advice::command(words("given up", "abandonné"), replay).note(later));
+        }
+        if self.situation.symptom() == Symptom::KoSignature {
+            // It has ended as delivered: only by this name a replay finds it.
+            let replay = format!("replay --incident {number} --state delivered --dry-run");
             let note = self.say(
-                "What is sent again arrives after newer notifications of the same token.",
-                "Ce qui est rejoué arrive après des notifications plus récentes du même alias.",
+                "That is all that this URL was sent meanwhile, also what it took.",
+                "C'est tout ce que cette URL a reçu entre-temps, y compris ce qu'elle a accepté.",
             );
-            advice.push(Advice::command(words, replay).note(note));
-        }
-        if refused {
-            let when = if self.is_over() {
-                self.say("Have", "Faites")
-            } else {
-                self.say("Once it works, have", "Une fois la clé corrigée, faites")
-            };
-            let by = causes::send_again(self.voice.language);
-            advice.push(Advice::words(self.say(
-                format!("{when} the gateway send again what was refused: {by}. Every shop that was sent it before gets it anew."),
-                format!("{when} renvoyer par la plateforme ce qui a été refusé : {by}. Chaque boutique qui l'a déjà eu le reçoit à nouveau."),
-            )));
-        }
-        if refused && incident.kinds.contains(&Kind::TokenCancelled) {
-            advice.push(Advice::words(self.say(
-                format!(
-                    "For a cancelled token there is no transaction to click: take its card out of {shop_name} by hand."
-                ),
-                format!(
-                    "Pour un alias résilié, il n'y a pas de transaction : retirez sa carte chez {shop_name} à la main."
-                ),
-            )));
+            let advised = Advice::command(words("refused", "refusé"), self.voice.command(&replay));
+            advice.push(advised.note(format!("{note} {later}")));
         }
         advice
     }

@@ -108,35 +108,52 @@ impl Page {
     }
 }
 
-/// A command on as many lines as it needs, broken before options.
+/// A command on as many lines as it needs; an option stays with its value.
 fn continued(command: &str) -> Option<Vec<String>> {
     const INDENT: &str = "       ";
     const GOES_ON: &str = " \\";
-    let mut lines = vec![INDENT.to_owned()];
-    let mut rest = command;
-    while !rest.is_empty() {
-        // A blank in quotes is part of a name.
-        let is_outside = |at: usize| rest[..at].matches('\'').count().is_multiple_of(2);
-        let end = rest
-            .match_indices(" --")
-            .map(|(at, _)| at)
-            .find(|at| *at > 0 && is_outside(*at));
-        let (part, behind) = rest.split_at(end.unwrap_or(rest.len()));
-        let line = lines.last_mut()?;
-        let room = if behind.is_empty() {
-            COLUMNS
-        } else {
-            COLUMNS - GOES_ON.len()
+    let mut lines: Vec<String> = Vec::new();
+    let mut parts = parts(command).into_iter().peekable();
+    while let Some(part) = parts.next() {
+        let room = match parts.peek() {
+            Some(_) => COLUMNS - GOES_ON.len(),
+            None => COLUMNS,
         };
-        if width(line) + width(part) <= room {
-            line.push_str(part);
-        } else {
-            line.push_str(GOES_ON);
-            lines.push(format!("{INDENT} {part}"));
+        match lines.last_mut() {
+            None => lines.push(format!("{INDENT}{part}")),
+            Some(line) if width(line) + 1 + width(&part) <= room => {
+                line.push(' ');
+                line.push_str(&part);
+            }
+            Some(line) => {
+                line.push_str(GOES_ON);
+                lines.push(format!("{INDENT}  {part}"));
+            }
         }
-        rest = behind;
     }
     lines.iter().all(|line| width(line) <= COLUMNS).then_some(lines)
+}
+
+/// The words of a command, each option with its value. A blank in quotes is part of a name.
+fn parts(command: &str) -> Vec<String> {
+    let mut parts: Vec<String> = Vec::new();
+    let (mut quotes, mut takes_value) = (0, false);
+    for word in command.split(' ') {
+        let is_option = word.starts_with("--");
+        match parts.last_mut() {
+            Some(part) if quotes % 2 == 1 || (takes_value && !is_option) => {
+                part.push(' ');
+                part.push_str(word);
+                takes_value = false;
+            }
+            _ => {
+                parts.push(word.to_owned());
+                takes_value = is_option;
+            }
+        }
+        quotes += word.matches('\'').count();
+    }
+    parts
 }
 
 /// French has a blank before some marks and within its quotation marks: there no line ends.
@@ -236,6 +253,13 @@ mod tests {
         assert_eq!(
             page.finish(),
             "       ipn-router replay --notification 01a14a2b-63c0-7000-8000-000000000000 \\\n         --shop 23456789\n"
+        );
+        let mut page = Page::default();
+        page.command("ipn-router --config '/srv/my --routers/ipn.toml' release 01a14a2b-63c0-7000-8000-000000000000");
+        assert_eq!(
+            page.finish(),
+            "       ipn-router --config '/srv/my --routers/ipn.toml' release \\\n         \
+             01a14a2b-63c0-7000-8000-000000000000\n"
         );
         let mut page = Page::default();
         page.command(&format!("ipn-router --config '/a --b/{}' check", "x".repeat(60)));

@@ -54,7 +54,7 @@ pub(super) fn the_first(page: &mut Page, all: u64, first: &[WaitingNotification]
 
 /// A notification as people find it: in the Back Office by its transaction, here by its id.
 pub(super) fn item(page: &mut Page, notification: &WaitingNotification, language: Language) {
-    let mut first = format!("{}, {}", at(notification.received_at), notification.kind);
+    let mut first = format!("{}, {}", at(notification.received_at), notification.matter.kind);
     if let Some(token) = notification.token.as_deref() {
         let word = language.say("token", "alias");
         first.push_str(&format!(", {word} {}", shown_token(token)));

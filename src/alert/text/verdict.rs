@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use url::Url;
 
@@ -57,8 +59,8 @@ pub(in crate::alert) fn verdict_email(ko: &KoOfTheDay<'_>, voice: &Voice) -> Ema
         "The plugin has probably not done what the notification tells:",
         "Le module n'a sans doute pas tenu compte de la notification :",
     ));
-    let kinds = [notification.kind];
-    for sentence in super::consequence::consequences(&kinds, destination.rendition, ko.shop_name, language) {
+    let matters = BTreeSet::from([notification.matter]);
+    for sentence in super::consequence::consequences(&matters, destination.rendition, ko.shop_name, language) {
         page.paragraph(&sentence);
     }
 

@@ -13,7 +13,7 @@ use super::options::{Options, Repeats};
 use crate::cli::simulator::{Gateway, Key, Occasion, Occurrence};
 use crate::config::{Machine, Outside, SecretSource};
 use crate::deliver::{Nth, Renderer, Settings, Signing};
-use crate::domain::{Circle, Format, KindPattern, LegalEntity, NotificationId, Secret};
+use crate::domain::{Circle, Format, KindPattern, LegalEntity, Matter, NotificationId, Secret};
 use crate::outbox::StoredNotification;
 use crate::route;
 use crate::verify::{Content, FormHash};
@@ -115,7 +115,10 @@ impl AsDaemon {
             shop: self.gateway.shop,
             mode: self.circle.mode,
             format: content.format(),
-            kind: plan.kind,
+            matter: Matter {
+                kind: plan.kind,
+                charge: plan.happening.charge_outcome(),
+            },
             event: plan.event,
             resend_of,
             headers: String::new(),

@@ -184,7 +184,7 @@ fn routed(key: &DestinationKey) -> Routed {
         resend_of: None,
         event: None,
         lane: Lane(1),
-        charge: false,
+        charge: None,
         destinations: vec![key.clone()],
         withheld: Vec::new(),
         configuration: 0,

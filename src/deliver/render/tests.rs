@@ -36,7 +36,7 @@ fn stored(format: Format, body: impl Into<Bytes>) -> StoredNotification {
         shop: PARIS.parse().unwrap(),
         mode: Mode::Test,
         format,
-        kind: Kind::TokenUpdated,
+        matter: Kind::TokenUpdated.into(),
         event: Some([7; 16]),
         resend_of: None,
         headers: "host: ipn.acme.example\nContent-Type: application/x-www-form-urlencoded; charset=UTF-8\n".to_owned(),

@@ -275,7 +275,7 @@ impl World {
                         charge: false,
                     },
                     notification: NotificationId::new(row.since),
-                    kind: Kind::TokenCreated,
+                    matter: Kind::TokenCreated.into(),
                 };
                 self.answers.push(Answer::Old(old.map(named).collect()));
             }

@@ -351,7 +351,7 @@ fn giving_up_that_could_not_be_written_is_not_tried_again_at_once() {
             charge: false,
         },
         notification: crate::domain::NotificationId::new(at(0)),
-        kind: crate::domain::Kind::TokenCreated,
+        matter: crate::domain::Kind::TokenCreated.into(),
     };
     assert!(matches!(schedule.next(at(0)), Step::Ask(Question::Old { .. })));
     schedule.old(&[old]);

@@ -9,6 +9,7 @@ CREATE TABLE notifications(
   format TEXT NOT NULL,
   kind TEXT NOT NULL,
   standing TEXT NOT NULL,           -- routed, parked, quarantined
+  charge TEXT,                      -- failed, succeeded; NULL: it carries none
   token TEXT,
   transaction_uuid TEXT,
   event BLOB,                       -- identity of the event that the other shops learn

@@ -6,7 +6,7 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::read::timestamp;
 use super::writer::{Destination, Ledger};
-use crate::domain::{DestinationKey, NotificationId, Rendition, Trouble};
+use crate::domain::{Charge, DestinationKey, Matter, NotificationId, Rendition, Trouble};
 use crate::outbox::{Accepted, Inbox, Named, OutboxError, StoredNotification};
 use crate::route::{Identity, Routed, Standing};
 
@@ -126,7 +126,7 @@ impl Ledger {
                         lane,
                         notification: id,
                         since,
-                        charge: routed.charge,
+                        charge: routed.charge.is_some(),
                     },
                     as_received: matches!(key.rendition, Rendition::AsReceived(_)),
                 });
@@ -199,8 +199,8 @@ impl Ledger {
         self.connection
             .prepare_cached(
                 "INSERT INTO notifications(id, uuid, received_at, legal_entity, shop, mode, format, kind, standing,
-                   token, transaction_uuid, event, resend_of, lane, headers, configuration, body)
-                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                   charge, token, transaction_uuid, event, resend_of, lane, headers, configuration, body)
+                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             )?
             .execute(rusqlite::params![
                 id,
@@ -212,6 +212,7 @@ impl Ledger {
                 routed.format.word(),
                 routed.kind.name(),
                 routed.standing.word(),
+                routed.charge.map(Charge::word),
                 routed.token,
                 routed.transaction,
                 routed.event,
@@ -255,7 +256,10 @@ fn in_memory(routed: &Routed, resend_of: Option<NotificationId>) -> StoredNotifi
         shop: routed.shop,
         mode: routed.mode,
         format: routed.format,
-        kind: routed.kind,
+        matter: Matter {
+            kind: routed.kind,
+            charge: routed.charge,
+        },
         event: routed.event,
         resend_of,
         headers: routed.headers.clone(),

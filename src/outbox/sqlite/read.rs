@@ -8,7 +8,7 @@ use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Row};
 use serde::de::DeserializeOwned;
 
-use crate::domain::{DestinationKey, Format, Kind, Lane, Mode, NotificationId, Rendition};
+use crate::domain::{Charge, DestinationKey, Format, Lane, Matter, Mode, NotificationId, Rendition};
 use crate::outbox::{Head, Named, Old, Page, StoredNotification, Waiting, WaitingNotification};
 
 pub(super) const HEAD: &str = "SELECT seq, notification, since, attempts, retries, due, replays, tried, renewed
@@ -95,7 +95,7 @@ pub(in crate::outbox) fn older_than(
     limit: usize,
 ) -> rusqlite::Result<Vec<Old>> {
     let mut statement = connection.prepare_cached(
-        "SELECT d.seq, d.lane, d.notification, d.since, n.uuid, n.kind FROM deliveries d INDEXED BY deliveries_open
+        "SELECT d.seq, d.lane, d.notification, d.since, n.uuid, n.kind, n.charge FROM deliveries d INDEXED BY deliveries_open
          JOIN notifications n ON n.id = d.notification WHERE d.destination = ? AND d.state=0 ORDER BY d.seq LIMIT ?",
     )?;
     let rows = statement.query_map((destination, i64::try_from(limit).unwrap_or(i64::MAX)), |row| {
@@ -108,7 +108,7 @@ pub(in crate::outbox) fn older_than(
                 charge: false,
             },
             notification: NotificationId::from_bytes(row.get(4)?),
-            kind: parsed(row, 5)?,
+            matter: matter(row, 5)?,
         })
     })?;
     let old = |row: &rusqlite::Result<Old>| row.as_ref().map_or(true, |row| row.named.since <= accepted_by);
@@ -119,14 +119,14 @@ pub(in crate::outbox) fn older_than(
 pub(in crate::outbox) fn notification(connection: &Connection, id: i64) -> rusqlite::Result<StoredNotification> {
     connection
         .prepare_cached(
-            "SELECT n.uuid, n.received_at, n.legal_entity, n.shop, n.mode, n.format, n.kind, n.event, first.uuid,
+            "SELECT n.uuid, n.received_at, n.legal_entity, n.shop, n.mode, n.format, n.kind, n.charge, n.event, first.uuid,
                n.headers, n.body, n.has_body
              FROM notifications n LEFT JOIN notifications first ON first.id = n.resend_of WHERE n.id = ?",
         )?
         .query_row([id], |row| {
-            if !row.get::<_, bool>(11)? {
+            if !row.get::<_, bool>(12)? {
                 return Err(unreadable(
-                    11,
+                    12,
                     std::io::Error::other("its body was deleted after its time"),
                 ));
             }
@@ -137,11 +137,11 @@ pub(in crate::outbox) fn notification(connection: &Connection, id: i64) -> rusql
                 shop: parsed(row, 3)?,
                 mode: word(row, 4, Mode::from_word)?,
                 format: word(row, 5, Format::from_word)?,
-                kind: parsed(row, 6)?,
-                event: row.get(7)?,
-                resend_of: row.get::<_, Option<[u8; 16]>>(8)?.map(NotificationId::from_bytes),
-                headers: row.get(9)?,
-                body: row.get::<_, Vec<u8>>(10)?.into(),
+                matter: matter(row, 6)?,
+                event: row.get(8)?,
+                resend_of: row.get::<_, Option<[u8; 16]>>(9)?.map(NotificationId::from_bytes),
+                headers: row.get(10)?,
+                body: row.get::<_, Vec<u8>>(11)?.into(),
                 event_body: OnceLock::new(),
             })
         })
@@ -179,22 +179,18 @@ pub(in crate::outbox) fn waiting(
         .query_row([destination], |row| row.get(0))?;
     let rows = snapshot
         .prepare_cached(
-            "SELECT n.uuid, n.kind, n.token, n.transaction_uuid, n.received_at FROM deliveries d INDEXED BY deliveries_open
+            "SELECT n.uuid, n.kind, n.charge, n.token, n.transaction_uuid, n.received_at FROM deliveries d INDEXED BY deliveries_open
              JOIN notifications n ON n.id = d.notification
              WHERE d.destination = ? AND d.state=0 ORDER BY d.seq LIMIT ?",
         )?
         .query_map((destination, 1_000), listed)?
         .collect::<rusqlite::Result<Vec<_>>>()?;
     let next_attempt = due(&snapshot, destination, 1)?.first().map(|(_, at)| *at);
-    let kinds = Kind::ALL
-        .into_iter()
-        .filter(|kind| rows.iter().any(|row| row.kind == *kind))
-        .collect();
     Ok(Waiting {
         count: u64::try_from(count).unwrap_or(0),
         oldest: rows.first().map(|row| row.received_at),
         next_attempt,
-        kinds,
+        matters: rows.iter().map(|row| row.matter).collect(),
         first: rows.into_iter().take(first).collect(),
     })
 }
@@ -204,8 +200,9 @@ pub(in crate::outbox) fn listed_notifications(
     connection: &Connection,
     ids: &[NotificationId],
 ) -> rusqlite::Result<Vec<WaitingNotification>> {
-    let mut statement = connection
-        .prepare_cached("SELECT uuid, kind, token, transaction_uuid, received_at FROM notifications WHERE uuid = ?")?;
+    let mut statement = connection.prepare_cached(
+        "SELECT uuid, kind, charge, token, transaction_uuid, received_at FROM notifications WHERE uuid = ?",
+    )?;
     let found = ids
         .iter()
         .map(|id| statement.query_row([id.as_bytes()], listed).optional());
@@ -215,10 +212,10 @@ pub(in crate::outbox) fn listed_notifications(
 fn listed(row: &Row<'_>) -> rusqlite::Result<WaitingNotification> {
     Ok(WaitingNotification {
         id: NotificationId::from_bytes(row.get(0)?),
-        kind: parsed(row, 1)?,
-        token: row.get(2)?,
-        transaction: row.get(3)?,
-        received_at: timestamp(row, 4)?,
+        matter: matter(row, 1)?,
+        token: row.get(3)?,
+        transaction: row.get(4)?,
+        received_at: timestamp(row, 5)?,
     })
 }
 
@@ -246,6 +243,15 @@ where
 pub(super) fn word<T>(row: &Row<'_>, column: usize, read: impl Fn(&str) -> Option<T>) -> rusqlite::Result<T> {
     let text: String = row.get(column)?;
     read(&text).ok_or_else(|| unreadable(column, std::io::Error::other("a word that this version does not know")))
+}
+
+/// The columns `kind` and `charge`.
+fn matter(row: &Row<'_>, at: usize) -> rusqlite::Result<Matter> {
+    let has_charge = row.get_ref(at + 1)? != rusqlite::types::ValueRef::Null;
+    Ok(Matter {
+        kind: parsed(row, at)?,
+        charge: has_charge.then(|| word(row, at + 1, Charge::from_word)).transpose()?,
+    })
 }
 
 /// Four columns that name a destination.

@@ -30,7 +30,7 @@ pub(super) fn routed(n: u8, standing: Standing, received_at: Timestamp) -> Route
         resend_of: None,
         event: None,
         lane: Lane(i64::from(n)),
-        charge: false,
+        charge: None,
         destinations: if standing == Standing::Routed {
             vec![key]
         } else {

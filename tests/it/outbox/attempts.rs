@@ -1,6 +1,8 @@
 //! Reading what is open, and recording what came of it.
 
-use ipn_router::domain::{Attempted, Cause, Incident, Outcome};
+use std::collections::BTreeSet;
+
+use ipn_router::domain::{Attempted, Cause, Incident, Matter, Outcome};
 use ipn_router::outbox::{Head, IncidentRow, Next};
 
 use super::*;
@@ -305,11 +307,20 @@ async fn waiting_tells_what_a_destination_still_has_to_get() {
     record(&outbox, &inbox, attempt(lease, 1, "a")).await;
     let retry = failed(attempt(lease, 3, "c"), 30);
     record(&outbox, &inbox, retry.clone()).await;
+    let paid = Routed {
+        charge: Some(Charge::Succeeded),
+        ..notification("d", "d")
+    };
+    outbox.accept(paid).await.unwrap();
     let waiting = outbox.waiting(&paris(), 1).await.unwrap();
-    assert_eq!((waiting.count, waiting.first.len()), (2, 1));
+    assert_eq!((waiting.count, waiting.first.len()), (3, 1));
     assert_eq!(waiting.first[0].token.as_deref(), Some("b"));
     assert_eq!(waiting.oldest, Some(waiting.first[0].received_at));
-    assert_eq!(waiting.kinds, [Kind::TokenUpdated]);
+    let paid = Matter {
+        kind: Kind::TokenUpdated,
+        charge: Some(Charge::Succeeded),
+    };
+    assert_eq!(waiting.matters, BTreeSet::from([Kind::TokenUpdated.into(), paid]));
     assert_eq!(Next::Due(waiting.next_attempt.unwrap()), retry.next);
     assert_eq!(outbox.waiting(&lyon(), 1).await.unwrap().count, 0);
 }
@@ -323,7 +334,7 @@ pub(super) fn incident(failures: u64) -> Incident {
     };
     let attempted = Attempted {
         notification: NotificationId::new(SystemClock.now()),
-        kind: Kind::TokenUpdated,
+        matter: Kind::TokenUpdated.into(),
         outcome: &outcome,
         gave_up: false,
         at: SystemClock.now(),

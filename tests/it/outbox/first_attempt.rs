@@ -8,7 +8,7 @@ const FOR_EVER: Duration = Duration::from_secs(24 * 3600);
 
 fn payment(name: &str) -> Routed {
     Routed {
-        charge: true,
+        charge: Some(Charge::Succeeded),
         destinations: vec![paris(), lyon()],
         ..notification(name, name)
     }

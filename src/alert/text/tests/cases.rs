@@ -1,5 +1,6 @@
 //! One e-mail for each step and each kind of trouble, with the name of its file.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -10,8 +11,8 @@ use crate::alert::step::Step;
 use crate::alert::text::*;
 use crate::alert::{Recipients, Settings};
 use crate::domain::{
-    Answer, Attempted, Cause, CertificateOwner, DestinationKey, DiskRoom, Format, GivenUp, Incident, Kind, Lost, Mode,
-    NotificationId, Outcome, Rendition, Trouble, Verdict,
+    Answer, Attempted, Cause, CertificateOwner, Charge, DestinationKey, DiskRoom, Format, GivenUp, Incident, Kind,
+    Lost, Matter, Mode, NotificationId, Outcome, Rendition, Trouble, Verdict,
 };
 use crate::outbox::{TroubleRow, Waiting, WaitingNotification};
 
@@ -37,6 +38,14 @@ pub(in crate::alert::text) fn at_second(s: i64) -> Timestamp {
     Timestamp::from_second(1_792_245_720 + s).unwrap()
 }
 
+/// What a notification of this kind is mostly about: a payment has succeeded.
+fn about(kind: Kind) -> Matter {
+    Matter {
+        kind,
+        charge: (kind == Kind::Payment).then_some(Charge::Succeeded),
+    }
+}
+
 /// The n-th notification, received n seconds after the start.
 pub(in crate::alert::text) fn notification(n: u8) -> NotificationId {
     let millis = u64::try_from(at_second(n.into()).as_millisecond()).unwrap();
@@ -58,7 +67,7 @@ pub(in crate::alert::text) fn listed(n: u8, kind: Kind) -> WaitingNotification {
     };
     WaitingNotification {
         id: notification(n),
-        kind,
+        matter: about(kind),
         token: has_token.then(|| token.into()),
         transaction: (kind != Kind::TokenCancelled).then(|| format!("5c9bb1e6f8a94d3bb2c0d1e2f3a4b5{n:02x}")),
         received_at: at_second(n.into()),
@@ -122,7 +131,7 @@ pub(in crate::alert::text) fn incident(attempts: &[(&Outcome, Kind, i64)]) -> In
             incident,
             &Attempted {
                 notification: notification(0),
-                kind: *kind,
+                matter: about(*kind),
                 outcome,
                 gave_up: false,
                 at: at_second(*s),
@@ -141,7 +150,7 @@ pub(in crate::alert::text) fn waiting(kinds: &[Kind], count: u64) -> Waiting {
         oldest: (count > 0).then(|| at_second(0)),
         next_attempt: (count > 0).then(|| at_second(330)),
         first: first.map(|(n, kind)| listed(n, *kind)).collect(),
-        kinds: kinds.to_vec(),
+        matters: kinds.iter().copied().map(about).collect(),
     }
 }
 
@@ -167,6 +176,8 @@ fn write(
         Step::StillFailing(hours) => at_second(i64::from(hours) * 3_600),
         Step::Grew(_) => at_second(1_000),
         Step::Recovered => at_second(1_090),
+        Step::FailsAgain => at_second(1_310),
+        Step::RecoveredAgain => at_second(1_960),
         _ => at_second(60),
     };
     let waiting = &Waiting {
@@ -224,9 +235,23 @@ fn steps(language: Language) -> Vec<Case> {
     let own_form = destination(LYON, Mode::Production, Rendition::AsReceived(Format::Form));
     let mut gave_up = incident(&[(&refused, Payment, 2), (&refused, Payment, 32)]);
     for n in 0..12 {
-        gave_up.gave_up(notification(n), Payment, at_second(40));
+        gave_up.gave_up(notification(n), about(Payment), at_second(40));
     }
     assert_eq!(gave_up.given_up.first.len(), GivenUp::LISTED);
+    let failed_at = |incident: &Incident, s| {
+        let attempted = Attempted {
+            notification: notification(0),
+            matter: TokenUpdated.into(),
+            outcome: &down,
+            gave_up: false,
+            at: at_second(s),
+        };
+        Incident::observe(Some(incident.clone()), &attempted).unwrap()
+    };
+    let relapsed = failed_at(&recovered, 1_300);
+    let mut well_again = relapsed.clone();
+    well_again.delivered = 39;
+    well_again.end(at_second(1_960));
     let mut one_lost = recovered.clone();
     one_lost.gave_up(notification(3), TokenCancelled, at_second(40));
 
@@ -256,7 +281,11 @@ fn steps(language: Language) -> Vec<Case> {
         ),
         (
             "fails-again",
-            write(&event(), &failing, &few, Step::FailsAgain, language),
+            write(&event(), &relapsed, &few, Step::FailsAgain, language),
+        ),
+        (
+            "recovered-again",
+            write(&event(), &well_again, &none, Step::RecoveredAgain, language),
         ),
         ("gave-up", write(&own_form, &gave_up, &few, Step::GaveUp(1), language)),
         (
@@ -354,7 +383,26 @@ fn kinds(language: Language) -> Vec<Case> {
     };
     let own = Kind::ALL.map(|kind| of(&own_form, "of-its-own", kind));
     let tokens = Kind::ALL.into_iter().filter(|kind| kind.name().starts_with("token."));
+    let with_charge = [
+        ("payment-failed", Kind::Payment, Charge::Failed),
+        ("token.created-with-a-payment", Kind::TokenCreated, Charge::Succeeded),
+    ];
+    let with_charge = with_charge.map(|(name, kind, charge)| {
+        let matters = BTreeSet::from([Matter {
+            kind,
+            charge: Some(charge),
+        }]);
+        let mut failed = incident(&[(&refused, kind, 2)]);
+        failed.matters.clone_from(&matters);
+        let waiting = Waiting {
+            matters,
+            ..waiting(&[kind], 1)
+        };
+        let email = write(&own_form, &failed, &waiting, Step::Opened, language);
+        (format!("kind-{name}-of-its-own"), email)
+    });
     own.into_iter()
+        .chain(with_charge)
         .chain(tokens.map(|kind| of(&event(), "of-another-shop", kind)))
         .collect()
 }
@@ -371,6 +419,16 @@ fn groups(language: Language) -> Vec<Case> {
     let mut over = incident(&[(&refused, TokenUpdated, 2), (&fine, TokenUpdated, 1_082)]);
     over.delivered = 37;
     over.end(at_second(1_082));
+    let attempted = Attempted {
+        notification: notification(0),
+        matter: TokenUpdated.into(),
+        outcome: &refused,
+        gave_up: false,
+        at: at_second(1_300),
+    };
+    let relapsed = Incident::observe(Some(over.clone()), &attempted).unwrap();
+    let mut well_again = relapsed.clone();
+    well_again.end(at_second(1_960));
     let shops = [
         (LYON, "ACME Lyon"),
         ("34567890", "ACME Lille"),
@@ -388,6 +446,8 @@ fn groups(language: Language) -> Vec<Case> {
         let keys = shops.map(|(shop, _)| destination(shop, Mode::Production, rendition));
         let (incident, waiting) = match step {
             Step::Recovered => (&over, &none),
+            Step::FailsAgain => (&relapsed, &waits),
+            Step::RecoveredAgain => (&well_again, &none),
             Step::GaveUp(_) => (&lossy, &waits),
             _ => (&failing, &waits),
         };
@@ -419,7 +479,9 @@ fn groups(language: Language) -> Vec<Case> {
         ("group-grew", write(Step::Grew(1_000), host, false)),
         ("group-still-failing", write(Step::StillFailing(4), host, false)),
         ("group-gave-up", write(Step::GaveUp(1), host, false)),
+        ("group-fails-again", write(Step::FailsAgain, host, false)),
         ("group-recovered", write(Step::Recovered, host, false)),
+        ("group-recovered-again", write(Step::RecoveredAgain, host, false)),
     ];
     cases.map(|(name, email)| (name.to_owned(), email)).into()
 }
@@ -677,6 +739,20 @@ fn of_the_router() -> Vec<(&'static str, Vec<Trouble>)> {
 
 /// An e-mail of each sort, in which every name is this one.
 pub(in crate::alert::text) fn of_names(name: &str, answer: Vec<u8>, language: Language) -> Vec<Email> {
+    of_each_sort(name, answer, &voice(language))
+}
+
+/// An e-mail of each sort, by a program that is called like this.
+pub(in crate::alert::text) fn by_program(program: &str, language: Language) -> Vec<Email> {
+    let voice = Voice {
+        program: program.into(),
+        ..voice(language)
+    };
+    of_each_sort("ACME", b"no".to_vec(), &voice)
+}
+
+fn of_each_sort(name: &str, answer: Vec<u8>, voice: &Voice) -> Vec<Email> {
+    let language = voice.language;
     let outcome = Outcome::Unavailable {
         cause: Cause::Status(500),
         answer: Some(Answer {
@@ -696,7 +772,7 @@ pub(in crate::alert::text) fn of_names(name: &str, answer: Vec<u8>, language: La
         oldest: Some(at_second(0)),
         next_attempt: None,
         first: vec![notification.clone()],
-        kinds: vec![Kind::Payment],
+        matters: BTreeSet::from([about(Kind::Payment)]),
     };
     let situation = Situation {
         number: 7,
@@ -753,13 +829,12 @@ pub(in crate::alert::text) fn of_names(name: &str, answer: Vec<u8>, language: La
         last_heard: None,
         expected_every: Duration::from_hours(1),
     };
-    let voice = voice(language);
     let mut all = vec![
-        incident_email(&situation, Step::Opened, &voice),
-        group_email(&group, Step::Opened, &voice),
-        attempt_email(&failed, &voice),
-        verdict_email(&ko, &voice),
-        digest_email(&[held], &voice),
+        incident_email(&situation, Step::Opened, voice),
+        group_email(&group, Step::Opened, voice),
+        attempt_email(&failed, voice),
+        verdict_email(&ko, voice),
+        digest_email(&[held], voice),
     ];
     for trouble in [refused, silence] {
         let row = TroubleRow {

@@ -120,6 +120,29 @@ fn command_is_printed_only_if_the_shell_cannot_misread_it() {
     );
 }
 
+/// What a step announces is there, also for a configuration file at a place of its own.
+#[test]
+fn step_that_ends_with_a_colon_has_its_command() {
+    for (language, (name, email)) in every_email() {
+        assert_eq!(announced_in_vain(&email), None::<&str>, "{name}, {language:?}");
+    }
+    for language in Language::ALL {
+        for file in ["/etc/acme/payments/ipn-router.toml", "'/srv/my --routers/ipn.toml'"] {
+            for email in cases::by_program(&format!("ipn-router --config {file}"), language) {
+                assert_eq!(announced_in_vain(&email), None, "{file}\n{}", email.text);
+            }
+        }
+    }
+}
+
+fn announced_in_vain(email: &Email) -> Option<&str> {
+    let (_, steps) = email.text.split_once("\n  1. ")?;
+    let lines: Vec<_> = steps.lines().collect();
+    // Words may go on after a colon; a command, and an address, stand further to the right.
+    let is_in_vain = |two: &&[&str]| two[0].ends_with(':') && !two[1].starts_with("     ");
+    lines.windows(2).find(is_in_vain).map(|two| two[0])
+}
+
 /// Names that try to be more than a name.
 fn hostile() -> impl Strategy<Value = String> {
     prop_oneof![

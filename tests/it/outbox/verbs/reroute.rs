@@ -144,7 +144,7 @@ async fn released_notification_is_what_it_would_have_been() {
     assert_eq!((head.seq, head.replays), (1, 0));
     for key in [paris(), lyon()] {
         let stored = &stored(&outbox, &key).await[0];
-        assert_eq!((stored.id, stored.kind), (id, Kind::TokenOther));
+        assert_eq!((stored.id, stored.matter.kind), (id, Kind::TokenOther));
         assert!(stored.event.is_some());
     }
     let again = done_by(&outbox, circles, release).await;
