@@ -102,7 +102,7 @@ async fn what_waits_for_a_paused_shop_is_found_explained_and_sent() {
         .as_array()
         .unwrap()
         .iter()
-        .find(|line| line["shop"] == LYON && line["rendition"] == "event");
+        .find(|line| line["shop"] == LYON && line["mode"] == "TEST" && line["rendition"] == "event");
     assert!(lyon.unwrap()["paused_since"].is_string(), "{status:#}");
     assert_eq!(lyon.unwrap()["waiting"], 1, "{status:#}");
     assert_eq!(lyon.unwrap()["shop_name"], "ACME Lyon");
