@@ -110,6 +110,7 @@ fn addressed(email: &Email, to: &Mailbox, id: &str, domain: &str, now: Timestamp
     DueEmail {
         id: 0,
         to: to.to_string(),
+        address: to.email.to_string(),
         message_id: format!("<{id}@{domain}>"),
         in_reply_to: None,
         subject: email.subject.clone(),

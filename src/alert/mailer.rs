@@ -227,6 +227,7 @@ mod tests {
         DueEmail {
             id: 1,
             to: "On Call <oncall@acme.example>".into(),
+            address: "oncall@acme.example".into(),
             message_id: "<opened.1@router.example>".into(),
             in_reply_to: None,
             subject: "[TEST] ACME: Société fails".into(),

@@ -43,6 +43,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 pub use direct::{Trial, send_trials};
 pub use language::Language;
@@ -58,6 +59,11 @@ use crate::outbox::{Outbox, OutboxError};
 
 /// After a wake-up: what is committed in the same moment is looked at together.
 const PAUSE: Duration = Duration::from_millis(200);
+
+/// From one turn to the next at least so many times what the last one took: with thousands of incidents, each failed
+/// attempt would else keep the store's reader from those who deliver.
+const REST: u32 = 9;
+const LONGEST_REST: Duration = Duration::from_secs(10);
 
 /// The longest rest, should a wake-up be missed; and the rest after the outbox has failed.
 const IDLE: Duration = Duration::from_secs(60);
@@ -170,7 +176,10 @@ impl Alert {
     async fn tell_all(mut self, stop: impl Future<Output = ()>) {
         tokio::pin!(stop);
         loop {
-            let rest = match self.turn().await {
+            let began = Instant::now();
+            let turn = self.turn().await;
+            let pause = (began.elapsed() * REST).clamp(PAUSE, LONGEST_REST);
+            let rest = match turn {
                 Ok(next) => until(next, self.clock.now()),
                 Err(error) => {
                     tracing::error!(%error, "cannot look after the e-mails, trying again soon");
@@ -181,22 +190,22 @@ impl Alert {
                 biased;
                 () = &mut stop => return,
                 () = tokio::time::sleep(rest) => {}
-                () = self.outbox.alert_changed().notified() => tokio::time::sleep(PAUSE).await,
+                () = self.outbox.alert_changed().notified() => tokio::time::sleep(pause).await,
             }
         }
     }
 
     /// Looks after everything, and returns when to come back; `None`: when woken.
     async fn turn(&mut self) -> Result<Option<Timestamp>, OutboxError> {
-        let silence = self.report_silence().await?;
-        let losses = self.outbox.report_losses(self.clock.now()).await?;
-        let looking = self
-            .watch
-            .look(&self.outbox, &self.control.rules(), self.clock.now())
-            .await?;
-        let telling = self.tell().await?;
+        let (rules, now) = (self.rules(), self.clock.now());
+        let looked = [
+            self.report_silence().await,
+            self.outbox.report_losses(now).await,
+            self.watch.look(&self.outbox, &rules, now).await.map(Some),
+            self.tell().await,
+        ];
         self.control.letterbox.wake();
-        let next = [silence, losses, Some(looking), telling];
+        let next: Vec<_> = looked.into_iter().collect::<Result<_, _>>()?;
         Ok(next.into_iter().flatten().min())
     }
 
@@ -207,12 +216,15 @@ impl Alert {
     ///
     /// [`OutboxError`]: what was not made is made the next time.
     pub async fn tell(&self) -> Result<Option<Timestamp>, OutboxError> {
-        let incidents = self.tell_incidents().await?;
-        let attempts = self.tell_attempts().await?;
-        let complaints = self.tell_complaints().await?;
-        let troubles = self.tell_troubles().await?;
-        let digests = self.tell_digests().await?;
-        let next = [incidents, attempts, complaints, troubles, digests];
+        // What cannot be told holds up nothing else.
+        let told = [
+            self.tell_incidents().await,
+            self.tell_attempts().await,
+            self.tell_complaints().await,
+            self.tell_troubles().await,
+            self.tell_digests().await,
+        ];
+        let next: Vec<_> = told.into_iter().collect::<Result<_, _>>()?;
         Ok(next.into_iter().flatten().min())
     }
 

@@ -166,10 +166,10 @@ impl Post {
             if self.in_hand.len() >= at_once {
                 return Ok(None);
             }
-            if self.in_hand.values().any(|address| *address == email.to) {
+            if self.in_hand.values().any(|address| *address == email.address) {
                 continue;
             }
-            self.in_hand.insert(email.id, email.to.clone());
+            self.in_hand.insert(email.id, email.address.clone());
             let rules = Arc::clone(&rules);
             sending.spawn(async move {
                 let sent = match &rules.mailer {

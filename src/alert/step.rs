@@ -150,11 +150,6 @@ impl Told {
         self.waiting = self.waiting.max(facts.waiting);
     }
 
-    /// The first step told, which begins the thread.
-    pub(super) fn first(&self) -> Option<Step> {
-        self.steps.first().map(|told| told.step)
-    }
-
     /// Whether nobody has heard of it.
     pub(super) fn is_empty(&self) -> bool {
         self.steps.is_empty()
@@ -187,6 +182,8 @@ pub(super) struct Acknowledgement {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct Facts {
     pub(super) opened_at: Timestamp,
+    /// When an attempt last failed.
+    pub(super) failed_at: Timestamp,
     /// Dead letters that no e-mail of their own tells of.
     pub(super) given_up: u64,
     pub(super) given_up_first_at: Option<Timestamp>,
@@ -213,6 +210,7 @@ impl Facts {
     pub(super) fn of(incident: &Incident, mode: Mode, waiting: u64, now: Timestamp) -> Self {
         Self {
             opened_at: incident.opened_at,
+            failed_at: incident.last_failure.at,
             given_up: incident.given_up.count,
             given_up_first_at: incident.given_up.first_at,
             waiting,
@@ -240,6 +238,7 @@ impl Facts {
         let is_paused = !open.is_empty() && open.iter().all(|facts| facts.is_paused);
         Self {
             opened_at: one.opened_at.min(two.opened_at),
+            failed_at: one.failed_at.max(two.failed_at),
             given_up: one.given_up + two.given_up,
             given_up_first_at: earlier(one.given_up_first_at, two.given_up_first_at),
             waiting: one.waiting + two.waiting,
@@ -363,9 +362,12 @@ fn growth(facts: &Facts, told: &Told) -> Planned {
 fn reminder(facts: &Facts, told: &Told, now: Timestamp) -> Planned {
     let last = reminded(facts, told)?;
     let times = REMINDERS.map(|hours| (facts.opened_at + SignedDuration::from_hours(hours.into()), hours));
-    // Every e-mail that says that it fails is as good; of those missed while it was quiet, only the last is told.
-    let missed = times.into_iter().rfind(|(at, _)| *at > last.at && *at <= now);
-    let (at, hours) = missed.or_else(|| times.into_iter().find(|(at, _)| *at > last.at))?;
+    // Every e-mail that says that it fails is as good; of those missed while it was quiet, only the last is told. That it
+    // still fails is known by a failure: where nothing was tried any more, there is nothing to remind of.
+    let missed = times
+        .into_iter()
+        .rfind(|(at, _)| *at > last.at && *at <= facts.failed_at);
+    let (at, hours) = missed.or_else(|| times.into_iter().find(|(at, _)| *at > last.at.max(now)))?;
     Some((unless_quiet(facts, told, at)?, Step::StillFailing(hours)))
 }
 

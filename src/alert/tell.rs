@@ -68,7 +68,7 @@ impl Alert {
             &rules.settings.operators(),
             |mailbox| Place {
                 id: message_id(&thread, &step, &salt, mailbox),
-                first: None,
+                is_follower: false,
                 thread: thread.clone(),
                 step: step.clone(),
             },
@@ -107,7 +107,7 @@ impl Alert {
         let addressed = to.iter().map(|mailbox| {
             let Place {
                 id,
-                first,
+                is_follower,
                 thread,
                 step,
             } = place(mailbox);
@@ -115,8 +115,9 @@ impl Alert {
                 thread,
                 step,
                 to: mailbox.to_string(),
+                address: address(mailbox),
                 message_id: format!("<{id}@{domain}>"),
-                in_reply_to: first.map(|first| format!("<{first}@{domain}>")),
+                is_follower,
                 subject: email.subject.clone(),
                 text: email.text.clone(),
             }
@@ -130,8 +131,13 @@ struct Place {
     thread: String,
     step: String,
     id: String,
-    /// The e-mail that began the thread, if this one did not.
-    first: Option<String>,
+    /// Whether it answers what began the thread.
+    is_follower: bool,
+}
+
+/// What stands for a mailbox: no server that is alive tells one from another by the case alone.
+fn address(mailbox: &Mailbox) -> String {
+    mailbox.email.to_string().to_lowercase()
 }
 
 /// The part of a `Message-ID` before the `@`: the same whenever it is asked for.

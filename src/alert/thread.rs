@@ -34,9 +34,11 @@ impl Seen {
     ) -> Self {
         let told = remembered(&row);
         let acknowledged = row.acknowledged.map(|(at, until)| Acknowledgement { at, until });
+        // Nobody has tried it since it was resumed, or is served again: whether it still fails will be seen.
+        let is_stale = row.incident.last_failure.at < row.tried_from && row.tried_from <= now;
         let facts = Facts {
             acknowledged,
-            is_paused: row.is_paused,
+            is_paused: row.is_paused || host.is_none() || is_stale,
             tells_attempts,
             // A failed attempt was told by an e-mail of its own.
             given_up: if tells_attempts {
@@ -99,9 +101,24 @@ impl Thread {
     }
 
     pub(super) fn facts(&self) -> Facts {
-        let mut facts = self.members.iter().map(|member| &member.facts);
-        let first = facts.next().expect("a thread has members").clone();
-        facts.fold(first, Facts::and)
+        let all = together(&self.members).expect("a thread has members");
+        Facts {
+            given_up: all.given_up,
+            given_up_first_at: all.given_up_first_at,
+            ..together(self.spoken_of()).unwrap_or(all)
+        }
+    }
+
+    /// The members that an e-mail is about. The others are paused or served no more: they keep nobody waiting for the
+    /// news that the rest works again. If all are, all.
+    pub(super) fn spoken_of(&self) -> Vec<&Seen> {
+        let is_meant = |member: &&Seen| !member.is_open() || !member.facts.is_paused;
+        let meant: Vec<_> = self.members.iter().filter(is_meant).collect();
+        if meant.is_empty() {
+            self.members.iter().collect()
+        } else {
+            meant
+        }
     }
 
     /// What was told in it.
@@ -112,9 +129,10 @@ impl Thread {
 
     /// The one host of all of them, if they are several and there is one.
     pub(super) fn host(&self) -> Option<&str> {
-        let first = self.members.first()?;
-        let is_one = self.members.iter().all(|member| member.shares_host(first));
-        first.host.as_deref().filter(|_| is_one)
+        // Who is served no more has none, and changes nothing.
+        let mut hosts = self.members.iter().filter_map(|member| member.host.as_deref());
+        let first = hosts.next()?;
+        hosts.all(|host| host == first).then_some(first)
     }
 
     fn takes(&self, candidate: &Seen) -> bool {
@@ -175,6 +193,12 @@ pub(super) fn threads(mut seen: Vec<Seen>, configured: &[&DestinationKey], now: 
         .into_values()
         .chain(single.into_iter().map(Thread::alone))
         .collect()
+}
+
+/// What is decided upon for all of these; `None`: there are none.
+fn together<'a>(members: impl IntoIterator<Item = &'a Seen>) -> Option<Facts> {
+    let facts = members.into_iter().map(|member| member.facts.clone());
+    facts.reduce(|one, other| one.and(&other))
 }
 
 fn members(groups: &BTreeMap<i64, Thread>) -> impl Iterator<Item = &Seen> {
@@ -256,6 +280,7 @@ mod tests {
             told_with: None,
             acknowledged: None,
             is_paused: false,
+            tried_from: at(0),
         };
         Seen::new(row, 1, Some(host.to_owned()), false, at(60))
     }
@@ -269,6 +294,21 @@ mod tests {
             .collect();
         ids.sort();
         ids
+    }
+
+    /// One of several that were told to fail.
+    fn of_group(id: i64, shop: u32) -> Seen {
+        let mut seen = failing(id, key("acme", shop), "shops.example", 503);
+        seen.row.told_with = Some(1);
+        seen.told.add(Step::Opened, &seen.facts.clone(), at(60));
+        seen
+    }
+
+    /// What is known of it by now, after a restart of what tells.
+    fn again(seen: Seen, host: Option<&str>, now: Timestamp) -> Seen {
+        let told = seen.told;
+        let again = Seen::new(seen.row, 1, host.map(str::to_owned), false, now);
+        Seen { told, ..again }
     }
 
     /// Nobody fails everywhere while this one works.
@@ -316,12 +356,6 @@ mod tests {
 
     #[test]
     fn who_comes_later_joins_a_thread_that_is_open_and_nobody_else() {
-        let of_group = |id, shop| {
-            let mut seen = failing(id, key("acme", shop), "shops.example", 503);
-            seen.row.told_with = Some(1);
-            seen.told.add(Step::Opened, &seen.facts.clone(), at(60));
-            seen
-        };
         let late = failing(9, key("acme", 9), "shops.example", 503);
         let configured = [works("acme")];
         let seen = [of_group(1, 1), of_group(2, 2), late.clone()];
@@ -337,6 +371,46 @@ mod tests {
         let mut alone = failing(1, key("acme", 1), "shops.example", 503);
         alone.told.add(Step::Opened, &alone.facts.clone(), at(60));
         assert_eq!(together(&[alone, late], &configured), [[1], [9]]);
+    }
+
+    #[test]
+    fn who_is_paused_or_served_no_more_does_not_keep_the_others_from_being_told_well() {
+        let over = |mut seen: Seen| {
+            seen.row.incident.end(at(70));
+            again(seen, Some("shops.example"), at(70))
+        };
+        let mut paused = of_group(3, 3);
+        paused.row.is_paused = true;
+        let gone = again(of_group(4, 4), None, at(70));
+        let fails = of_group(5, 5);
+        let paused = again(paused, Some("shops.example"), at(70));
+        let thread = |of: Vec<Seen>| threads(of, &[&works("acme")], at(70)).remove(0);
+        let well = thread(vec![
+            over(of_group(1, 1)),
+            over(of_group(2, 2)),
+            paused.clone(),
+            gone.clone(),
+        ]);
+        assert_eq!(due(&well.facts(), &well.told(), at(70)), Due::Now(Step::Recovered));
+        assert_eq!((well.spoken_of().len(), well.host()), (2, Some("shops.example")));
+        let not_all = thread(vec![over(of_group(1, 1)), fails, paused.clone(), gone.clone()]);
+        assert_eq!(not_all.facts().recovered_at, None);
+        let silent = thread(vec![paused, gone]);
+        assert_eq!(due(&silent.facts(), &silent.told(), at(90_000)), Due::Nothing);
+    }
+
+    #[test]
+    fn what_is_resumed_is_silent_until_it_fails_again() {
+        let mut seen = failing(1, key("acme", 1), "lyon.example", 503);
+        seen.row.tried_from = at(90_000);
+        let resumed = again(seen.clone(), Some("lyon.example"), at(90_000));
+        assert_eq!(due(&resumed.facts, &Told::default(), at(90_000)), Due::Nothing);
+        // A clock that was set back since must not silence it for as long.
+        let set_back = again(seen.clone(), Some("lyon.example"), at(100));
+        assert_eq!(due(&set_back.facts, &Told::default(), at(100)), Due::Now(Step::Opened));
+        seen.row.incident.last_failure.at = at(90_010);
+        let fails = again(seen, Some("lyon.example"), at(90_010));
+        assert_eq!(due(&fails.facts, &Told::default(), at(90_010)), Due::Now(Step::Opened));
     }
 
     #[test]

@@ -210,6 +210,8 @@ pub struct IncidentRow {
     pub acknowledged: Option<(Timestamp, Option<Timestamp>)>,
     /// Whether an operator has paused the destination.
     pub is_paused: bool,
+    /// When the destination was last resumed, or came back from parking.
+    pub tried_from: Timestamp,
 }
 
 /// A failed attempt of which people want an e-mail.
@@ -245,7 +247,7 @@ pub struct Complaint {
 #[derive(Clone, Debug)]
 pub struct HeldEmail {
     pub id: i64,
-    pub to: String,
+    pub address: String,
     pub subject: String,
     pub at: Timestamp,
 }
@@ -305,9 +307,13 @@ pub struct NewEmail {
     /// `incident-7` or `trouble-3`; with step and address it is unique.
     pub thread: String,
     pub step: String,
+    /// With the name of its owner, if there is one.
     pub to: String,
+    /// Alone: what is counted for it, and sent to it in order.
+    pub address: String,
     pub message_id: String,
-    pub in_reply_to: Option<String>,
+    /// Whether it answers the first e-mail of its thread that this address got.
+    pub is_follower: bool,
     pub subject: String,
     pub text: String,
 }
@@ -325,6 +331,7 @@ pub struct TroubleRow {
 pub struct DueEmail {
     pub id: i64,
     pub to: String,
+    pub address: String,
     pub message_id: String,
     pub in_reply_to: Option<String>,
     pub subject: String,

@@ -292,6 +292,7 @@ fn an_email() -> DueEmail {
     DueEmail {
         id: 1,
         to: ON_CALL.into(),
+        address: ON_CALL.into(),
         message_id: "<1@router.example>".into(),
         in_reply_to: None,
         subject: "[TEST] ACME Société: é".into(),

@@ -53,6 +53,13 @@ impl TestStore {
     fn open(&self) -> Outbox {
         self.try_open().unwrap()
     }
+
+    /// Another connection, which does as another version would.
+    fn beside(&self) -> rusqlite::Connection {
+        let beside = rusqlite::Connection::open(self.settings().path).unwrap();
+        beside.busy_timeout(Duration::from_secs(5)).unwrap();
+        beside
+    }
 }
 
 fn destination(shop: &str, rendition: Rendition) -> DestinationKey {

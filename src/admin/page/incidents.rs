@@ -225,7 +225,7 @@ mod tests {
                     detail: String::new(),
                     answer: String::new(),
                 },
-                kinds: Default::default(),
+                matters: Default::default(),
                 given_up: GivenUp {
                     count: given_up,
                     ..GivenUp::default()
@@ -240,6 +240,7 @@ mod tests {
             told_with: None,
             acknowledged: None,
             is_paused: false,
+            tried_from: at,
         }
     }
 

@@ -145,6 +145,7 @@ fn dead_letters_of_one_moment_are_one_e_mail_and_more_of_them_come_rarely() {
     assert_eq!(due_at(&incident, &told, 12), Due::At(at(hours(4))), "a reminder");
 
     incident.gave_up(id(), Kind::TokenCreated, at(12));
+    incident = fails(Some(incident), 503, hours(4));
     assert_eq!(due_at(&incident, &told, hours(4)), Due::Now(Step::StillFailing(4)));
     told.add(Step::StillFailing(4), &facts(&incident, hours(4)), at(hours(4)));
     assert_eq!(
@@ -171,15 +172,29 @@ fn dead_letters_nobody_heard_of_are_told_with_the_recovery() {
 
 #[test]
 fn reminders_come_after_4_12_24_and_48_hours() {
-    let incident = lasting(30);
+    let mut incident = lasting(30);
     let mut told = told(&incident, Step::Opened, 60);
     for after in [4, 12, 24, 48] {
         assert_eq!(due_at(&incident, &told, 61), Due::At(at(hours(after))));
         let (now, step) = (hours(after), Step::StillFailing(u32::try_from(after).unwrap()));
+        incident = fails(Some(incident), 503, now);
         assert_eq!(due_at(&incident, &told, now), Due::Now(step));
         told.add(step, &facts(&incident, now), at(now));
     }
+    incident = fails(Some(incident), 503, hours(1_000));
     assert_eq!(due_at(&incident, &told, hours(1_000)), Due::Nothing);
+}
+
+#[test]
+fn nobody_is_reminded_of_what_was_not_tried_again() {
+    // It failed, what waited was cancelled or given up, and nothing came since.
+    let incident = lasting(30);
+    let told = told(&incident, Step::Opened, 60);
+    assert_eq!(due_at(&incident, &told, hours(5)), Due::At(at(hours(12))));
+    assert_eq!(due_at(&incident, &told, hours(50)), Due::Nothing);
+    let fails_again = fails(Some(incident), 503, hours(50));
+    let reminder = due_at(&fails_again, &told, hours(50));
+    assert_eq!(reminder, Due::Now(Step::StillFailing(48)), "the last that is due");
 }
 
 #[test]

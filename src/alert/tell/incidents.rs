@@ -36,10 +36,15 @@ impl Alert {
         }
         let mut next = None;
         let configured: Vec<_> = rules.destinations.keys().collect();
+        let mut failed = Ok(());
         for thread in threads(seen, &configured, now) {
-            next = earlier(next, self.tell_thread(&thread, &rules, now).await?);
+            match self.tell_thread(&thread, &rules, now).await {
+                Ok(later) => next = earlier(next, later),
+                // A row that cannot be read, perhaps: the other incidents are told all the same.
+                Err(error) => failed = Err(error),
+            }
         }
-        Ok(next)
+        failed.map(|()| next)
     }
 
     async fn look(
@@ -72,7 +77,7 @@ impl Alert {
             match due(&facts, &told, now) {
                 Due::Now(step) => {
                     told.add(step, &facts, now);
-                    steps.push((step, told.first().filter(|first| *first != step)));
+                    steps.push(step);
                 }
                 Due::At(later) => break Some(later),
                 Due::Nothing => break None,
@@ -104,11 +109,11 @@ impl Alert {
         Ok(later)
     }
 
-    /// The e-mails of these steps, each with the step that began the thread, to everybody on call.
+    /// The e-mails of these steps, to everybody on call.
     async fn thread_emails(
         &self,
         thread: &Thread,
-        steps: &[(Step, Option<Step>)],
+        steps: &[Step],
         rules: &Rules,
         now: Timestamp,
     ) -> Result<Vec<NewEmail>, OutboxError> {
@@ -116,7 +121,8 @@ impl Alert {
             return Ok(Vec::new());
         };
         let mut stored = Vec::new();
-        for member in &thread.members {
+        let spoken_of = thread.spoken_of();
+        for member in &spoken_of {
             let incident = &member.row.incident;
             let waiting = self.outbox.waiting(&member.row.destination, LISTED).await?;
             let given_up = incident.given_up.first.iter().map(|(id, _)| *id).collect();
@@ -126,8 +132,7 @@ impl Alert {
             );
             stored.push((waiting, given_up, shop));
         }
-        let situations: Vec<_> = thread
-            .members
+        let situations: Vec<_> = spoken_of
             .iter()
             .zip(&stored)
             .map(|(member, (waiting, given_up, shop))| situation(&member.row, rules, (waiting, given_up, shop), now))
@@ -143,11 +148,11 @@ impl Alert {
             .unwrap_or(first);
         let salt = format!("{} {}", leader.row.destination, leader.row.incident.opened_at);
         let mut emails = Vec::new();
-        for (step, begun_by) in steps {
+        for step in steps {
             let email = write(thread, &situations, *step, &voice);
             emails.extend(self.addressed(&email, &to, |mailbox| Place {
                 id: message_id(&name, &step.to_string(), &salt, mailbox),
-                first: begun_by.map(|first| message_id(&name, &first.to_string(), &salt, mailbox)),
+                is_follower: true,
                 thread: name.clone(),
                 step: step.to_string(),
             }));

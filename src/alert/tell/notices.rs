@@ -57,14 +57,13 @@ impl Alert {
             &rules.settings.voice(&key.legal_entity),
         );
         let (destination, seq) = attempt.delivery;
+        // The attempts of a delivery are a thread.
         let (thread, step) = (format!("attempt-{destination}-{seq}"), attempt.attempt.to_string());
-        // The attempts of a delivery are a thread; the first one began it.
-        let begun = (attempt.attempt > 1).then_some("1");
         let salt = attempt.notification.to_string();
         let to = rules.settings.on_call(&key.legal_entity, key.shop);
         Ok(self.addressed(&email, &to, |mailbox| Place {
             id: message_id(&thread, &step, &salt, mailbox),
-            first: begun.map(|first| message_id(&thread, first, &salt, mailbox)),
+            is_follower: true,
             thread: thread.clone(),
             step: step.clone(),
         }))
@@ -111,7 +110,7 @@ impl Alert {
         let to = rules.settings.on_call(&key.legal_entity, key.shop);
         Ok(self.addressed(&email, &to, |mailbox| Place {
             id: message_id(&thread, step, &salt, mailbox),
-            first: None,
+            is_follower: false,
             thread: thread.clone(),
             step: step.clone(),
         }))
@@ -125,7 +124,7 @@ impl Alert {
     pub(in crate::alert) async fn tell_digests(&self) -> Result<Option<Timestamp>, OutboxError> {
         let held = self.outbox.held_emails().await?;
         let mut next = None;
-        for of_address in held.chunk_by(|one, other| one.to == other.to) {
+        for of_address in held.chunk_by(|one, other| one.address == other.address) {
             next = earlier(next, self.tell_digest(of_address).await?);
         }
         Ok(next)
@@ -136,14 +135,14 @@ impl Alert {
             return Ok(None);
         };
         let (now, rules) = (self.clock.now(), self.rules());
-        let before = self.outbox.last_told_to("digest", &first.to).await?;
+        let before = self.outbox.last_told_to("digest", &first.address).await?;
         let due = before.map_or(first.at + DIGEST_AFTER, |before| {
             (first.at + DIGEST_AFTER).max(before + DIGEST_AGAIN)
         });
         if due > now {
             return Ok(Some(due));
         }
-        let Ok(mailbox) = first.to.parse::<Mailbox>() else {
+        let Ok(mailbox) = first.address.parse::<Mailbox>() else {
             tracing::error!(id = first.id, "an address that e-mails were written to is none");
             return Ok(None);
         };
@@ -158,7 +157,7 @@ impl Alert {
         let (step, salt) = (last.id.to_string(), last.at.to_string());
         let emails = self.addressed(&email, &[&mailbox], |mailbox| Place {
             id: message_id("digest", &step, &salt, mailbox),
-            first: None,
+            is_follower: false,
             thread: "digest".into(),
             step: step.clone(),
         });

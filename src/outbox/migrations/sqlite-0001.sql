@@ -154,9 +154,10 @@ CREATE TABLE emails(
   id INTEGER PRIMARY KEY,
   thread TEXT NOT NULL,             -- incident, trouble, attempt, complaint or digest
   step TEXT NOT NULL,
-  address TEXT NOT NULL,
+  address TEXT NOT NULL,            -- alone, in lower case: what is one mailbox is one, however its owner is named
+  recipient TEXT NOT NULL,          -- the same with the name, for the header
   message_id TEXT NOT NULL,
-  in_reply_to TEXT,                 -- the thread's first Message-ID
+  in_reply_to TEXT,                 -- the first Message-ID of the thread that this address got
   subject TEXT NOT NULL,
   body TEXT NOT NULL,
   created_at INTEGER NOT NULL,

@@ -19,7 +19,7 @@ const TO_TELL: &str = "WITH changed(id, told_with) AS (
     SELECT id, told_with FROM incidents INDEXED BY incidents_open WHERE closed_at IS NULL
     UNION SELECT id, told_with FROM incidents INDEXED BY incidents_unseen WHERE seen <> version)
   SELECT i.id, d.legal_entity, d.shop, d.mode, d.rendition, i.version, i.facts, i.told, i.told_with,
-    i.acknowledged_at, i.acknowledged_until, d.paused IS NOT NULL
+    i.acknowledged_at, i.acknowledged_until, d.paused IS NOT NULL, d.give_up_from
   FROM incidents i JOIN destinations d ON d.id = i.destination
   WHERE i.id IN (SELECT id FROM changed
     UNION SELECT id FROM incidents INDEXED BY incidents_told_with WHERE told_with IN (SELECT told_with FROM changed))
@@ -50,6 +50,7 @@ pub(super) fn incident(row: &Row<'_>) -> rusqlite::Result<IncidentRow> {
         told_with: row.get(8)?,
         acknowledged: read::optional_timestamp(row, 9)?.map(|at| (at, acknowledged_until)),
         is_paused: row.get(11)?,
+        tried_from: read::timestamp(row, 12)?,
     })
 }
 

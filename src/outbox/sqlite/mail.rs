@@ -38,12 +38,12 @@ pub(in crate::outbox) fn troubles_since(
     connection
         .prepare_cached("SELECT id, at, facts FROM troubles WHERE at >= ? ORDER BY id")?
         .query_map([since.as_millisecond()], |row| {
-            Ok(TroubleRow {
-                id: row.get(0)?,
-                at: read::timestamp(row, 1)?,
-                trouble: read::json(&row.get::<_, String>(2)?)?,
-            })
+            let (id, at) = (row.get(0)?, read::timestamp(row, 1)?);
+            // What another version has told does not matter to this one.
+            let trouble = read::json(&row.get::<_, String>(2)?).ok();
+            Ok(trouble.map(|trouble| TroubleRow { id, at, trouble }))
         })?
+        .filter_map(Result::transpose)
         .collect()
 }
 
@@ -54,7 +54,7 @@ pub(in crate::outbox) fn due_emails(
 ) -> rusqlite::Result<Vec<DueEmail>> {
     connection
         .prepare_cached(
-            "SELECT id, address, message_id, in_reply_to, subject, body, created_at, attempts
+            "SELECT id, recipient, message_id, in_reply_to, subject, body, created_at, attempts, address
              FROM emails INDEXED BY emails_due WHERE state=0 AND due <= ? ORDER BY due, id LIMIT ?",
         )?
         .query_map((now.as_millisecond(), limit), |row| {
@@ -67,6 +67,7 @@ pub(in crate::outbox) fn due_emails(
                 text: row.get(5)?,
                 created_at: read::timestamp(row, 6)?,
                 attempts: row.get(7)?,
+                address: row.get(8)?,
             })
         })?
         .collect()
@@ -164,7 +165,7 @@ impl Ledger {
     /// held back, without their texts, until one stands for them.
     pub(super) fn emails(&self, emails: &[NewEmail], now: Timestamp) -> rusqlite::Result<()> {
         for email in emails {
-            let is_held = self.has_enough(&email.to, now)?;
+            let is_held = self.has_enough(&email.address, now)?;
             self.insert_email(email, now, is_held)?;
         }
         Ok(())
@@ -195,19 +196,26 @@ impl Ledger {
         let (state, text) = if is_held { (3, "") } else { (0, email.text.as_str()) };
         self.connection
             .prepare_cached(
-                "INSERT INTO emails(thread, step, address, message_id, in_reply_to, subject, body, state, created_at, due)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?9) ON CONFLICT(thread, step, address) DO NOTHING",
+                // Who was added later, or had too many, has not got the thread's first: programs for mail hang what
+                // answers an unknown e-mail nowhere. By `+` the thread is looked up, not the address.
+                "INSERT INTO emails(thread, step, address, recipient, message_id, in_reply_to, subject, body, state,
+                   created_at, due)
+                 VALUES (?1, ?2, ?3, ?10, ?4, iif(?5, (SELECT message_id FROM emails first WHERE first.thread = ?1
+                   AND +first.address = ?3 AND +first.state IN (0, 1) ORDER BY first.id LIMIT 1), NULL), ?6, ?7, ?8,
+                   ?9, ?9)
+                 ON CONFLICT(thread, step, address) DO NOTHING",
             )?
             .execute((
                 &email.thread,
                 &email.step,
-                &email.to,
+                &email.address,
                 &email.message_id,
-                &email.in_reply_to,
+                email.is_follower,
                 &email.subject,
                 text,
                 state,
                 now.as_millisecond(),
+                &email.to,
             ))?;
         Ok(())
     }

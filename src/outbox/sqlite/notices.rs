@@ -4,14 +4,15 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use rusqlite::{Connection, OptionalExtension};
 
-use super::read;
 use super::writer::Ledger;
+use super::{is_unreadable, read};
 use crate::domain::NotificationId;
 use crate::outbox::{AttemptRecord, Complaint, HeldEmail, NewEmail, Next, UntoldAttempt};
 
 /// Held e-mails that are looked at in one go.
 const HELD: u32 = 10_000;
 
+/// One that this version cannot read is left out, and forgotten with those after it.
 pub(in crate::outbox) fn untold_attempts(connection: &Connection, limit: u32) -> rusqlite::Result<Vec<UntoldAttempt>> {
     connection
         .prepare_cached(
@@ -31,6 +32,7 @@ pub(in crate::outbox) fn untold_attempts(connection: &Connection, limit: u32) ->
                 notification: NotificationId::from_bytes(row.get(10)?),
             })
         })?
+        .filter(|attempt| !attempt.as_ref().is_err_and(is_unreadable))
         .collect()
 }
 
@@ -65,7 +67,7 @@ pub(in crate::outbox) fn held_emails(connection: &Connection) -> rusqlite::Resul
         .query_map([HELD], |row| {
             Ok(HeldEmail {
                 id: row.get(0)?,
-                to: row.get(1)?,
+                address: row.get(1)?,
                 subject: row.get(2)?,
                 at: read::timestamp(row, 3)?,
             })
@@ -140,7 +142,7 @@ impl Ledger {
         self.insert_email(email, now, false)?;
         self.connection
             .prepare_cached("UPDATE emails SET state = 4, ended_at = ? WHERE state=3 AND address = ? AND id <= ?")?
-            .execute((now.as_millisecond(), &email.to, up_to))?;
+            .execute((now.as_millisecond(), &email.address, up_to))?;
         Ok(())
     }
 }

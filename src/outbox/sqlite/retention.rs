@@ -358,9 +358,9 @@ mod tests {
                         row,
                     )?;
                     connection.execute(
-                        "INSERT INTO emails(id, thread, step, address, message_id, subject, body, created_at, due,
+                        "INSERT INTO emails(id, thread, step, address, recipient, message_id, subject, body, created_at, due,
                            ended_at, state)
-                         VALUES (?1, '', ?1, '', '', '', '', ?2, ?2, ?3, iif(?3 IS NULL, 0, 1 + ?1 % 2))",
+                         VALUES (?1, '', ?1, '', '', '', '', '', ?2, ?2, ?3, iif(?3 IS NULL, 0, 1 + ?1 % 2))",
                         row,
                     )?;
                 }
@@ -434,8 +434,8 @@ mod tests {
                  INSERT INTO troubles(at, facts, told_at) SELECT at, '', done_at FROM verbs;
                  INSERT INTO incidents(destination, opened_at, closed_at, facts, seen) SELECT id, 1, 1, '', 1 FROM verbs;
                  INSERT INTO complaints(destination, day, at, seq, verdict, told_at) SELECT id, '', 1, 1, '', 1 FROM verbs;
-                 INSERT INTO emails(thread, step, address, message_id, subject, body, created_at, state, due, ended_at)
-                 SELECT '', id, '', '', '', '', 1, 1, 1, 1 FROM verbs",
+                 INSERT INTO emails(thread, step, address, recipient, message_id, subject, body, created_at, state, due, ended_at)
+                 SELECT '', id, '', '', '', '', '', 1, 1, 1, 1 FROM verbs",
             )
             .unwrap();
         for query in [WITH_BODY, OLDEST].into_iter().chain(RECORDS.map(|(next, _)| next)) {

@@ -11,8 +11,9 @@ fn email(thread: &str, step: &str, to: &str) -> NewEmail {
         thread: thread.to_owned(),
         step: step.to_owned(),
         to: to.to_owned(),
+        address: to.trim_end_matches('>').rsplit('<').next().unwrap().to_owned(),
         message_id: format!("<{thread}.{step}.{to}@router.example>"),
-        in_reply_to: (step != "opened").then(|| format!("<{thread}.opened.{to}@router.example>")),
+        is_follower: true,
         subject: format!("{thread} {step}"),
         text: "Lyon does not answer.\n".to_owned(),
     }
@@ -80,6 +81,108 @@ async fn step_is_told_once_to_each_address() {
         (emails.len(), emails[3].in_reply_to.as_deref()),
         (4, Some(emails[0].message_id.as_str()))
     );
+}
+
+/// Makes these e-mails.
+async fn make(outbox: &Outbox, emails: Vec<NewEmail>, at: Timestamp) {
+    outbox.tell_troubles(Vec::new(), emails, at).await.unwrap();
+}
+
+#[tokio::test]
+async fn thread_begins_for_each_address_with_the_first_e_mail_that_it_gets() {
+    let store = TestStore::new();
+    let (outbox, at) = (store.open(), now());
+    let (early, late) = ("a@x.example", "b@x.example");
+    make(&outbox, vec![email("incident-1", "opened", early)], at).await;
+    let grew = [early, late].map(|to| email("incident-1", "grew", to));
+    make(&outbox, grew.into(), at).await;
+    // Who was refused the first one has not got it.
+    let refused = outbox.due_emails(at, 100).await.unwrap()[0].id;
+    outbox.email_failed(refused, at, None, "550".to_owned()).await.unwrap();
+    let recovered = [early, late].map(|to| email("incident-1", "recovered", to));
+    make(&outbox, recovered.into(), at).await;
+    let emails = outbox.due_emails(at, 100).await.unwrap();
+    let answers: Vec<_> = emails.iter().map(|email| email.in_reply_to.as_deref()).collect();
+    let id = |step: &str, to: &str| format!("<incident-1.{step}.{to}@router.example>");
+    assert_eq!(
+        answers,
+        [
+            Some(id("opened", early).as_str()),
+            None,
+            Some(id("grew", early).as_str()),
+            Some(id("grew", late).as_str())
+        ]
+    );
+}
+
+#[tokio::test]
+async fn cap_of_an_hour_is_for_the_mailbox_whatever_its_owner_is_called() {
+    let store = TestStore::new();
+    let (outbox, at) = (store.open(), now());
+    for n in 0..30 {
+        let name = ["On Call", "Nuit"][n % 2];
+        let to = format!("{name} <oncall@x.example>");
+        make(&outbox, vec![email(&format!("incident-{n}"), "opened", &to)], at).await;
+    }
+    assert_eq!(due(&outbox, at).await.len(), 20);
+    let held = outbox.held_emails().await.unwrap();
+    assert_eq!(held.len(), 10);
+    assert!(held.iter().all(|held| held.address == "oncall@x.example"), "{held:?}");
+    outbox
+        .tell_digest(held[9].id, email("digest", "1", "Nuit <oncall@x.example>"), at)
+        .await
+        .unwrap();
+    assert!(outbox.held_emails().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn what_another_version_wrote_keeps_nothing_else_from_being_told() {
+    let (store, outbox, _) = troubled().await;
+    let (beside, at) = (store.beside(), now());
+    let unknown = Trouble::unknown_shop("99999999", Format::Form, Mode::Test);
+    for strange in [true, false] {
+        outbox.report(unknown.clone(), at).await.unwrap();
+        if strange {
+            beside
+                .execute_batch(r#"UPDATE troubles SET facts = '{"trouble":"flood"}'"#)
+                .unwrap();
+        }
+    }
+    let words = [unknown.word()];
+    assert_eq!(outbox.troubles_since(at, &words).await.unwrap().len(), 1);
+    assert_eq!(outbox.unseen_troubles(10).await.unwrap().len(), 1);
+    let untold: i64 = beside
+        .query_row("SELECT count(*) FROM troubles WHERE told_at IS NULL", [], |row| {
+            row.get(0)
+        })
+        .unwrap();
+    assert_eq!(untold, 1, "it is not looked at again");
+
+    beside
+        .execute_batch(
+            r#"INSERT INTO untold_attempts(destination, seq, n, failure)
+               SELECT destination, seq, 1, '{"at":"yesterday"}' FROM deliveries"#,
+        )
+        .unwrap();
+    assert_eq!(outbox.untold_attempts(10).await.unwrap().len(), 0);
+}
+
+#[tokio::test]
+async fn incident_of_another_version_is_closed_when_its_destination_is_served_again() {
+    let (store, outbox, id) = troubled().await;
+    store
+        .beside()
+        .execute_batch(r#"UPDATE incidents SET facts = '{"weather":"fine"}'"#)
+        .unwrap();
+    assert_eq!(outbox.unseen_incidents(10).await.unwrap().len(), 0, "left out");
+    let (owned, inbox) = own(&outbox, &paris()).await;
+    assert_eq!(owned.incident, None);
+    // What fails from now on is an incident of its own.
+    outbox.record(attempts::failed_with(owned.lease, incident(1)), &inbox);
+    news(&inbox, 1).await;
+    let rows = outbox.unseen_incidents(10).await.unwrap();
+    assert_eq!(rows.len(), 1);
+    assert_ne!(rows[0].id, id);
 }
 
 #[tokio::test]
