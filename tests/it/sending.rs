@@ -117,6 +117,7 @@ async fn every_agreed_e_mail_is_read_as_it_was_written() {
         let email = DueEmail {
             id,
             to: "oncall@acme.example".into(),
+            address: "oncall@acme.example".into(),
             message_id: format!("<{id}@router.example>"),
             in_reply_to: Some("<0@router.example>".into()),
             subject: subject.into(),
