@@ -16,7 +16,7 @@ const ATTEMPTS_COUNTED: u32 = 1_000;
 macro_rules! of_incident {
     () => {
         "i.id, t.legal_entity, t.shop, t.mode, t.rendition, i.version, i.facts, i.told, i.told_with,
-         i.acknowledged_at, i.acknowledged_until, t.paused IS NOT NULL"
+         i.acknowledged_at, i.acknowledged_until, t.paused IS NOT NULL, t.give_up_from"
     };
 }
 
@@ -79,7 +79,7 @@ pub(in crate::outbox) fn incident_story(connection: &Connection, id: i64) -> rus
     let story = snapshot
         .prepare_cached(STORY)?
         .query_row([id], |row| {
-            let by: Option<String> = row.get(12)?;
+            let by: Option<String> = row.get(13)?;
             let row = incident(row)?;
             Ok(IncidentStory {
                 acknowledged: match (row.acknowledged, by) {

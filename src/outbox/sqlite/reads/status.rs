@@ -18,11 +18,11 @@ const LAST: &str = "SELECT n, at, ms, status, cause, detail, answer FROM attempt
   WHERE destination = ? ORDER BY seq DESC, n DESC LIMIT 1";
 const OPEN: &str = "SELECT id FROM incidents INDEXED BY incidents_open WHERE destination = ? AND closed_at IS NULL";
 const ALL_OPEN: &str = "SELECT i.id, t.legal_entity, t.shop, t.mode, t.rendition, i.version, i.facts, i.told,
-  i.told_with, i.acknowledged_at, i.acknowledged_until, t.paused IS NOT NULL
+  i.told_with, i.acknowledged_at, i.acknowledged_until, t.paused IS NOT NULL, t.give_up_from
   FROM destinations t JOIN incidents i INDEXED BY incidents_open ON i.destination = t.id AND i.closed_at IS NULL
   ORDER BY t.id";
 const INCIDENT: &str = "SELECT i.id, t.legal_entity, t.shop, t.mode, t.rendition, i.version, i.facts, i.told,
-  i.told_with, i.acknowledged_at, i.acknowledged_until, t.paused IS NOT NULL
+  i.told_with, i.acknowledged_at, i.acknowledged_until, t.paused IS NOT NULL, t.give_up_from
   FROM incidents i JOIN destinations t ON t.id = i.destination WHERE i.id = ?";
 const KEPT: &str = "SELECT count(*) FROM (SELECT 1 FROM notifications INDEXED BY notifications_kept
   WHERE standing <> 'routed' AND standing = ? LIMIT ?)";
