@@ -27,7 +27,7 @@ const SAID: usize = 6;
 /// No daemon needs to run. That a server takes an e-mail is no promise that it arrives: look into the mailbox, and where
 /// the junk goes.
 ///
-/// Exit codes: 0 the server took them all; 1 not all, or there is no [mail]; 78 the configuration has errors.
+/// Exit codes: 0 the server took them all; 1 not all, or no `[mail]` is configured; 78 the configuration has errors.
 #[derive(Args, Debug)]
 pub(super) struct Options {
     /// Only to this address; it need not be in the configuration.

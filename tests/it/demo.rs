@@ -32,7 +32,7 @@ fn demo_ends_well_and_shows_each_turn_of_a_notification() {
         "403 KO-signature",
         "[TEST] ACME SAS, ACME Lyon: event_url fails, 4 waiting",
         "This module is switched off.",
-        "[TEST] ACME SAS, ACME Lyon: event_url works again",
+        "[TEST] ACME SAS, ACME Lyon: event_url works again, 4 delivered",
         "5 notifications were acknowledged",
         "ACME Paris            5        5",
         "ACME Lyon             5        5",

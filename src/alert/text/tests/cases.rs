@@ -366,7 +366,8 @@ fn symptoms(language: Language) -> Vec<Case> {
     let email = write(&own_form, &complained, &waiting(&[], 0), Step::Opened, language);
     cases.push(("opened-ko-signature".into(), email));
     let fine = delivered(None);
-    let mended = incident(&[(&complaint, Kind::Payment, 2), (&fine, Kind::Payment, 600)]);
+    let mut mended = incident(&[(&complaint, Kind::Payment, 2), (&fine, Kind::Payment, 600)]);
+    mended.end(at_second(600));
     let email = write(&own_form, &mended, &waiting(&[], 0), Step::Recovered, language);
     cases.push(("recovered-ko-signature".into(), email));
     cases
