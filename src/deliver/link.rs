@@ -5,6 +5,7 @@
 
 use std::error::Error as _;
 use std::future::{Future, poll_fn};
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -86,7 +87,7 @@ impl Origin {
             Host::Ipv6(v6) => vec![(*v6, self.port).into()],
             Host::Domain(name) => lookup_host((name.as_str(), self.port))
                 .await
-                .map_err(|error| Failure::new(Cause::Dns, format!("{name}: {error}")))?
+                .map_err(|error| Failure::new(not_found(&error), format!("{name}: {error}")))?
                 .collect(),
         };
         if found.is_empty() {
@@ -319,7 +320,7 @@ pub(super) fn failure_of(error: &hyper::Error) -> Failure {
     let mut source = error.source();
     while let Some(inner) = source {
         // A shop that wants a certificate of ours says so only after the handshake.
-        let io = inner.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        let io = inner.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
         if inner.is::<rustls::Error>() || io.is_some_and(|inner| inner.is::<rustls::Error>()) {
             cause = Cause::Tls;
         }
@@ -338,6 +339,23 @@ fn server_name(host: &Host<String>) -> Result<ServerName<'static>, Failure> {
     }
 }
 
+/// Whether nobody has such a name, or the resolver could not say. The system's answer comes as a text alone: that of
+/// glibc or musl for EAI_NONAME and EAI_NODATA. Whatever else it says may be over in two seconds.
+fn not_found(error: &io::Error) -> Cause {
+    let text = error.to_string();
+    let unknown = [
+        "Name or service not known",
+        "No address associated with hostname",
+        "Name does not resolve",
+        "Name has no usable address",
+    ];
+    if unknown.iter().any(|words| text.contains(words)) {
+        Cause::Dns
+    } else {
+        Cause::Resolver
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use rustls::RootCertStore;
@@ -345,6 +363,19 @@ mod tests {
     use tokio::net::TcpListener;
 
     use super::*;
+
+    #[test]
+    fn resolver_that_does_not_answer_is_no_unknown_host() {
+        let said = |words| {
+            not_found(&io::Error::other(format!(
+                "failed to lookup address information: {words}"
+            )))
+        };
+        assert_eq!(said("Name or service not known"), Cause::Dns);
+        assert_eq!(said("Name does not resolve"), Cause::Dns);
+        assert_eq!(said("Temporary failure in name resolution"), Cause::Resolver);
+        assert_eq!(said("Try again"), Cause::Resolver);
+    }
 
     #[tokio::test]
     async fn a_host_that_moved_is_noticed_after_a_minute() {

@@ -29,6 +29,8 @@ pub enum Cause {
     Redirect,
     /// The notification could not be rendered for this destination: a key is missing here.
     Render,
+    /// The host name could not be looked up just now.
+    Resolver,
     /// An answer with this HTTP status.
     Status(u16),
     /// No answer in time.
@@ -47,6 +49,7 @@ impl Cause {
             Self::Protocol => "protocol",
             Self::Redirect => "redirect",
             Self::Render => "render",
+            Self::Resolver => "resolver",
             Self::Status(_) => "status",
             Self::TimedOut => "time-out",
             Self::Tls => "tls",

@@ -71,7 +71,7 @@ impl Symptom {
             Self::Failed(cause) => match cause {
                 Cause::Blocked | Cause::Dns | Cause::Render | Cause::Tls => true,
                 Cause::Status(status) => matches!(status, 401 | 403 | 404 | 410),
-                Cause::Connect | Cause::Protocol | Cause::Redirect | Cause::TimedOut => false,
+                Cause::Connect | Cause::Protocol | Cause::Redirect | Cause::Resolver | Cause::TimedOut => false,
             },
         }
     }
@@ -414,7 +414,9 @@ mod tests {
         for cause in [401, 403, 404, 410].map(Cause::Status) {
             assert!(Symptom::Failed(cause).needs_a_person(), "{cause}");
         }
-        for cause in [Cause::Status(500), Cause::Status(429), Cause::Connect, Cause::TimedOut] {
+        assert!(Symptom::Failed(Cause::Dns).needs_a_person());
+        let heal_alone = [Cause::Connect, Cause::Resolver, Cause::TimedOut];
+        for cause in heal_alone.into_iter().chain([500, 429].map(Cause::Status)) {
             assert!(!Symptom::Failed(cause).needs_a_person(), "{cause}");
         }
     }

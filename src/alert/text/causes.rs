@@ -78,6 +78,10 @@ pub(super) fn symptom(symptom: Symptom, language: Language) -> String {
             "Not called: the notification could not be written for this shop.",
             "Pas d'appel : la notification n'a pas pu être rédigée pour cette boutique.",
         ),
+        Cause::Resolver => language.say(
+            "The host name of the URL could not be looked up: the router's DNS did not answer.",
+            "Le nom d'hôte de l'URL n'a pas pu être résolu : le DNS du routeur n'a pas répondu.",
+        ),
         Cause::Status(status) => {
             return language.say(
                 format!("HTTP status {status}: {}.", status_class(status, language)),
@@ -178,6 +182,12 @@ pub(super) fn remedy(
             format!("Add what is missing to [{table}], most likely `{key}`."),
             format!("Ajoutez ce qui manque dans [{table}], sans doute `{key}`."),
         ),
+        Cause::Resolver => language
+            .say(
+                "Check the DNS of the router's machine: /etc/resolv.conf, and the servers that it names.",
+                "Vérifiez le DNS de la machine du routeur : /etc/resolv.conf et les serveurs qui y figurent.",
+            )
+            .into(),
         Cause::Status(401 | 403 | 407) => language
             .say(
                 "Let POST requests to this URL pass without a login: look at the firewall, the maintenance mode and \
@@ -226,7 +236,7 @@ pub(super) fn may_be_ours(symptom: Symptom) -> bool {
         Symptom::Failed(cause) => match cause {
             Cause::Blocked | Cause::Dns | Cause::Protocol | Cause::Redirect | Cause::Render => true,
             Cause::Status(status) => matches!(status, 404 | 405 | 410),
-            Cause::Connect | Cause::TimedOut | Cause::Tls => false,
+            Cause::Connect | Cause::Resolver | Cause::TimedOut | Cause::Tls => false,
         },
     }
 }

@@ -318,6 +318,7 @@ fn symptoms(language: Language) -> Vec<Case> {
             silent(Cause::Connect, "connection refused (os error 111)"),
         ),
         ("dns", &re_signed, silent(Cause::Dns, "no such name")),
+        ("resolver", &re_signed, silent(Cause::Resolver, "try again")),
         (
             "protocol",
             &event(),
