@@ -42,8 +42,9 @@ def start(profile, with_script):
     if not with_script:
         options.add_experimental_option("prefs", {"profile.managed_default_content_settings.javascript": 2})
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    # Named, so that nothing is looked for on the network.
-    return webdriver.Chrome(options=options, service=Service(shutil.which("chromedriver")))
+    # Named, or selenium would look for one on the network.
+    driver = shutil.which("chromedriver") or sys.exit("chromedriver is missing: tests/run gets it")
+    return webdriver.Chrome(options=options, service=Service(driver))
 
 
 class Page:

@@ -280,6 +280,7 @@ pub(super) fn unreadable(column: usize, error: impl std::error::Error + Send + S
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::outbox::sqlite::testing::plan;
 
     #[test]
     fn every_question_walks_its_index() {
@@ -290,16 +291,7 @@ mod tests {
             (PAGE, "deliveries_open"),
             (DUE, "deliveries_due"),
         ] {
-            let mut statement = opened
-                .reader
-                .prepare(&format!("EXPLAIN QUERY PLAN {question}"))
-                .unwrap();
-            let parameters = vec![1_i64; statement.parameter_count()];
-            let plan: Vec<String> = statement
-                .query_map(rusqlite::params_from_iter(parameters), |row| row.get(3))
-                .unwrap()
-                .collect::<Result<_, _>>()
-                .unwrap();
+            let plan = plan(&opened.reader, question);
             assert_eq!(plan.len(), 1, "{question}: {plan:?}");
             assert!(
                 plan[0].starts_with("SEARCH") && plan[0].contains(index),

@@ -1,5 +1,6 @@
 use bytes::Bytes;
 use jiff::Timestamp;
+use rusqlite::Connection;
 
 use crate::domain::{DestinationKey, Format, Kind, Lane, Mode, NotificationId, Rendition};
 use crate::route::{Identity, Routed, Standing};
@@ -41,4 +42,12 @@ pub(super) fn routed(n: u8, standing: Standing, received_at: Timestamp) -> Route
         headers: "user-agent: gateway".into(),
         body: Bytes::from_static(b"vads_site_id=12345678"),
     }
+}
+
+/// How SQLite will walk to answer a question, step by step.
+pub(super) fn plan(connection: &Connection, question: &str) -> Vec<String> {
+    let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {question}")).unwrap();
+    let parameters = vec![1_i64; statement.parameter_count()];
+    let steps = statement.query_map(rusqlite::params_from_iter(parameters), |row| row.get(3));
+    steps.unwrap().collect::<Result<_, _>>().unwrap()
 }

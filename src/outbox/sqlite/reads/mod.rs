@@ -106,6 +106,7 @@ fn time_if_any(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Timestam
 mod tests {
     use super::super::open::open;
     use super::{find, history, list, status};
+    use crate::outbox::sqlite::testing::plan;
 
     #[test]
     fn every_question_walks_its_index() {
@@ -117,16 +118,7 @@ mod tests {
             .chain(status::QUESTIONS)
             .chain(history::QUESTIONS)
         {
-            let mut statement = opened
-                .reader
-                .prepare(&format!("EXPLAIN QUERY PLAN {question}"))
-                .unwrap();
-            let parameters = vec![1_i64; statement.parameter_count()];
-            let plan: Vec<String> = statement
-                .query_map(rusqlite::params_from_iter(parameters), |row| row.get(3))
-                .unwrap()
-                .collect::<Result<_, _>>()
-                .unwrap();
+            let plan = plan(&opened.reader, question);
             for step in &plan {
                 // There are few destinations, and what is counted is counted up to a limit in a partial index.
                 let is_small = [

@@ -107,6 +107,7 @@ impl Ledger {
 mod tests {
     use super::super::open::open;
     use super::{NEXT, act, select};
+    use crate::outbox::sqlite::testing::plan;
 
     #[test]
     fn every_question_walks_its_indexes() {
@@ -169,16 +170,7 @@ mod tests {
                 ],
             ),
         ] {
-            let mut statement = opened
-                .reader
-                .prepare(&format!("EXPLAIN QUERY PLAN {question}"))
-                .unwrap();
-            let parameters = vec![1_i64; statement.parameter_count()];
-            let plan: Vec<String> = statement
-                .query_map(rusqlite::params_from_iter(parameters), |row| row.get(3))
-                .unwrap()
-                .collect::<Result<_, _>>()
-                .unwrap();
+            let plan = plan(&opened.reader, question);
             assert_eq!(plan.len(), walks.len(), "{question}: {plan:#?}");
             for (step, walk) in plan.iter().zip(walks) {
                 assert!(step.contains(walk), "{question}: {plan:#?}");
