@@ -1,7 +1,8 @@
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// What became of a configuration that was to be applied.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize, ToSchema)]
 pub struct Verdict {
     pub verdict: VerdictKind,
     /// The configuration that runs now: the hash of its texts.
@@ -13,7 +14,7 @@ pub struct Verdict {
 }
 
 /// Something to be said about a configuration.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize, ToSchema)]
 pub struct Problem {
     /// Why it is refused, and not only worth a word.
     pub is_error: bool,
@@ -34,7 +35,7 @@ impl From<String> for Problem {
 }
 
 /// In one word.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum VerdictKind {
     /// It runs now.
@@ -50,7 +51,7 @@ pub enum VerdictKind {
 }
 
 /// A change, in words.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize, ToSchema)]
 pub struct Told {
     pub what: String,
     /// On the deliveries that wait.

@@ -73,7 +73,7 @@ pub(super) fn run(file: &Path, options: &Options) -> anyhow::Result<ExitCode> {
     let wanted = options.wanted();
     let mut paging = Paging {
         from: None,
-        limit: Some(options.limit),
+        limit: u32::try_from(options.limit).ok(),
     };
     let mut items: Vec<Item> = Vec::new();
     loop {

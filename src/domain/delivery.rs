@@ -2,6 +2,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use utoipa::ToSchema;
 
 use super::{Format, LegalEntityId, Mode, ShopId};
 
@@ -53,7 +54,7 @@ impl fmt::Display for Rendition {
 ///
 /// The URL itself is not part of it, so what waits follows the shop to a new URL; the legal entity is, so a shop that
 /// changes its company is another destination.
-#[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, ToSchema)]
 pub struct DestinationKey {
     pub legal_entity: LegalEntityId,
     pub shop: ShopId,

@@ -1,11 +1,15 @@
 //! Ids and words as JSON writes them: the text that `Display` prints and `FromStr` reads.
 //!
-//! Only what the outbox keeps as JSON (incidents, troubles, verbs) needs this.
+//! What the outbox keeps as JSON (incidents, troubles, verbs) and what the API tells needs this; the API's description
+//! says which texts there are.
 
 use std::borrow::Cow;
 
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
+use utoipa::{PartialSchema, ToSchema};
 
 use super::{Format, Kind, KindPattern, LegalEntityId, Mode, NotificationId, Rendition, ShopId};
 
@@ -36,6 +40,33 @@ as_text! {
     NotificationId, |id| id.parse().ok();
     Rendition, Self::from_word;
     ShopId, |digits| digits.parse().ok();
+}
+
+macro_rules! described {
+    ($($noun:ty, $schema:expr);+ $(;)?) => {$(
+        impl PartialSchema for $noun {
+            fn schema() -> RefOr<Schema> {
+                let schema: ObjectBuilder = $schema;
+                schema.schema_type(Type::String).into()
+            }
+        }
+
+        impl ToSchema for $noun {}
+    )+};
+}
+
+described! {
+    Format, ObjectBuilder::new().enum_values(Some([Self::Form, Self::Rest].map(Self::word)));
+    Kind, ObjectBuilder::new().enum_values(Some(Self::ALL.map(Self::name)));
+    KindPattern, ObjectBuilder::new().enum_values(Some(
+        Kind::ALL.map(Kind::name).into_iter().chain(["*", "registration.*", "subscription.*", "token.*"]),
+    ));
+    LegalEntityId, ObjectBuilder::new().pattern(Some("^[A-Za-z0-9_-]{1,64}$"));
+    Mode, ObjectBuilder::new().enum_values(Some(Self::ALL.map(Self::word)));
+    NotificationId, ObjectBuilder::new()
+        .pattern(Some("^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"));
+    Rendition, ObjectBuilder::new().enum_values(Some(Self::ALL.map(Self::word)));
+    ShopId, ObjectBuilder::new().pattern(Some("^[0-9]{8}$"));
 }
 
 #[cfg(test)]

@@ -1,12 +1,13 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{DestinationKey, KindPattern, LegalEntityId, Mode, NotificationId, Rendition, ShopId};
 
 /// What an operator asks of the engine.
 ///
 /// The store keeps it as JSON; that row is also the record of who asked for what.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "kebab-case", tag = "verb")]
 pub enum Verb {
     /// Makes the deliveries that a shop would have got, had it been configured as it is now: for one that joined later.
@@ -48,7 +49,7 @@ impl Verb {
 }
 
 /// Which destinations are paused, and for how long.
-#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize, ToSchema)]
 pub struct Pause {
     #[serde(flatten)]
     pub destinations: DestinationFilter,
@@ -67,7 +68,7 @@ impl From<DestinationFilter> for Pause {
 }
 
 /// Which deliveries are meant: those of the scope that pass the filters.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize, ToSchema)]
 pub struct Selection {
     pub scope: Scope,
     #[serde(flatten)]
@@ -77,7 +78,7 @@ pub struct Selection {
 }
 
 /// Where a selection begins.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Scope {
     /// What an incident has made of its destination's deliveries, by the incident's key in the store.
@@ -89,7 +90,7 @@ pub enum Scope {
 }
 
 /// From a time until before another.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize, ToSchema)]
 pub struct Period {
     pub from: Timestamp,
     pub until: Timestamp,
@@ -103,7 +104,7 @@ impl Period {
 }
 
 /// Which destinations are meant; what is not said matches all.
-#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize, ToSchema)]
 pub struct DestinationFilter {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub legal_entity: Option<LegalEntityId>,
@@ -136,7 +137,7 @@ impl DestinationFilter {
 }
 
 /// How a delivery has ended.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Ended {
     Cancelled,

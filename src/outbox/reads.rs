@@ -11,13 +11,16 @@ use std::str::FromStr;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
+use utoipa::{IntoParams, PartialSchema, ToSchema};
 
 use super::{IncidentRow, Outbox, OutboxError, sqlite};
 use crate::domain::{DestinationKey, Format, Kind, KindPattern, LegalEntityId, Mode, NotificationId, ShopId};
 use crate::route::Standing;
 
 /// A destination, and what keeps it from being served.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize, ToSchema)]
 pub struct DestinationLine {
     #[serde(flatten)]
     pub key: DestinationKey,
@@ -29,7 +32,7 @@ pub struct DestinationLine {
 }
 
 /// What waits for a destination, and what came of the last attempt.
-#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize, ToSchema)]
 pub struct DestinationLoad {
     /// Counted up to [`MOST_COUNTED`].
     pub waiting: u32,
@@ -47,7 +50,7 @@ pub struct DestinationLoad {
 pub const MOST_COUNTED: u32 = 100_001;
 
 /// What lies about, in all.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize, ToSchema)]
 pub struct Totals {
     /// Notifications with nowhere to go.
     pub parked: u32,
@@ -61,7 +64,7 @@ pub struct Totals {
 }
 
 /// A notification, without anything personal.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize, ToSchema)]
 pub struct NotificationLine {
     /// Its key in the store.
     #[serde(skip)]
@@ -81,7 +84,7 @@ pub struct NotificationLine {
 }
 
 /// How a delivery stands.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum DeliveryState {
     Cancelled,
@@ -102,7 +105,7 @@ impl fmt::Display for DeliveryState {
 }
 
 /// A delivery.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize, ToSchema)]
 pub struct DeliveryLine {
     #[serde(flatten)]
     pub destination: DestinationKey,
@@ -121,7 +124,7 @@ pub struct DeliveryLine {
 }
 
 /// One call of a shop's server.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize, ToSchema)]
 pub struct AttemptLine {
     pub attempt: u32,
     pub at: Timestamp,
@@ -135,14 +138,14 @@ pub struct AttemptLine {
 }
 
 /// A line of a list: a delivery, or a notification that has none.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize, ToSchema)]
 pub struct Item {
     pub notification: NotificationLine,
     pub delivery: Option<DeliveryLine>,
 }
 
 /// Some lines of a list.
-#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize, ToSchema)]
 pub struct ItemPage {
     pub items: Vec<Item>,
     /// Where the next page begins. There may be one after a page without items, for a page ends after a bounded search.
@@ -157,6 +160,16 @@ pub enum Cursor {
     /// Before this notification, by its key.
     Before(i64),
 }
+
+impl PartialSchema for Cursor {
+    fn schema() -> RefOr<Schema> {
+        let text = ObjectBuilder::new().schema_type(Type::String);
+        text.pattern(Some(r"^-?[0-9]{1,18}(\.-?[0-9]{1,18}\.-?[0-9]{1,18})?$"))
+            .into()
+    }
+}
+
+impl ToSchema for Cursor {}
 
 /// Not a place in a list.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
@@ -208,7 +221,8 @@ impl<'de> Deserialize<'de> for Cursor {
 }
 
 /// What a list is to hold; what is not said matches all.
-#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, IntoParams, PartialEq, Serialize)]
+#[into_params(parameter_in = Query)]
 pub struct Wanted {
     /// What waited while it was open, or waits, and what was given up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -236,7 +250,7 @@ pub struct Wanted {
 }
 
 /// States that a list can be asked for.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum WantedState {
     Cancelled,
@@ -265,7 +279,7 @@ pub struct Shown {
 pub(super) const MOST_SHOWN: u32 = 500;
 
 /// A configuration that was applied.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize, ToSchema)]
 pub struct ConfigurationLine {
     pub hash: String,
     pub applied_at: Timestamp,
@@ -273,7 +287,7 @@ pub struct ConfigurationLine {
 }
 
 /// A delivery, and why it stands where it stands.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize, ToSchema)]
 pub struct ShownDelivery {
     #[serde(flatten)]
     pub line: DeliveryLine,
@@ -287,7 +301,7 @@ pub struct ShownDelivery {
 }
 
 /// The first of a lane.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize, ToSchema)]
 pub struct Behind {
     pub notification: NotificationId,
     pub attempts: u32,
@@ -295,7 +309,7 @@ pub struct Behind {
 }
 
 /// Bytes of the store's files, and what is free beside them.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize, ToSchema)]
 pub struct Space {
     pub used: u64,
     pub free: u64,

@@ -12,13 +12,14 @@ use std::fmt;
 use bytes::Bytes;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{Outbox, OutboxError, sqlite};
 use crate::domain::{DestinationKey, Kind, Lane, LegalEntityId, Mode, NotificationId, ShopId, Verb};
 use crate::route::{Identity, Standing};
 
 /// Names a verb that was asked for.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, ToSchema)]
 #[serde(transparent)]
 pub struct VerbId(pub i64);
 
@@ -51,7 +52,7 @@ pub enum VerbState {
 }
 
 /// What came of a verb, for people to read.
-#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize, ToSchema)]
 pub struct VerbResult {
     /// Deliveries made or cancelled, destinations paused or resumed.
     pub done: u64,
@@ -67,7 +68,7 @@ pub struct VerbResult {
 }
 
 /// Why a delivery, notification or destination was left as it is.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize, thiserror::Error)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize, thiserror::Error, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum LeftOut {
     #[error("arrived as another notification")]

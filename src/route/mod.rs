@@ -42,6 +42,7 @@ mod tests;
 use bytes::Bytes;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::domain::{Charge, Circle, DestinationKey, Format, Kind, Lane, LegalEntityId, Mode, NotificationId, ShopId};
 use crate::verify::{Content, VerifiedNotification};
@@ -54,7 +55,7 @@ pub use search::SearchTerms;
 pub use table::{Decision, Destinations, Way, destinations, is_shared, ways};
 
 /// Whether a stored notification goes anywhere.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Standing {
     /// Kept, with nowhere to go: the entity is disabled, or no shop has a URL for it.

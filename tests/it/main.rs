@@ -13,6 +13,7 @@ mod flows;
 mod init;
 mod listener;
 mod mail;
+mod openapi;
 mod outbox;
 mod outside;
 mod page;

@@ -1,7 +1,9 @@
 //! The routes, one file for each group of them.
 
 mod acknowledge;
+mod description;
 mod list;
+mod read;
 mod refusal;
 mod reload;
 mod show;
@@ -17,9 +19,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::routing::{get, post};
 use jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::alert;
 use crate::deliver::{Circles, Verbs};
@@ -29,7 +32,9 @@ use crate::receive::Intake;
 
 pub use acknowledge::{ACKNOWLEDGE, AcknowledgeWish, Acknowledged};
 pub use list::{NOTIFICATIONS, Paging};
+use read::{Body, InPath, InQuery};
 pub use refusal::Refusal;
+use refusal::Refusals;
 pub use reload::{Asked, RELOAD, RefusedReload, Reload};
 pub use show::{INCIDENTS, IncidentLine, ShownIncident, ShownNotification, ToldDelivery};
 pub(in crate::admin) use status::look;
@@ -74,19 +79,22 @@ pub struct Running {
 
 /// Every route. Whoever mounts it puts a [`Who`] into the extensions of each request.
 pub(super) fn router(parts: Parts) -> Router {
-    Router::new()
-        .route(RELOAD, post(reload::reload))
-        .route(STATUS, get(status::status))
-        .route(NOTIFICATIONS, get(list::list))
-        .route(&format!("{NOTIFICATIONS}/{{id}}"), get(show::notification))
-        .route(&format!("{INCIDENTS}/{{id}}"), get(show::incident))
-        .route(
-            &format!("{INCIDENTS}/{{id}}/{ACKNOWLEDGE}"),
-            post(acknowledge::acknowledge),
-        )
-        .route(WHERE, get(whereabouts::find))
-        .route(TAIL, get(tail::tail))
-        .route(VERBS, post(verbs::ask))
-        .route(&format!("{VERBS}/{{id}}"), get(verbs::standing))
-        .with_state(Arc::new(parts))
+    let (router, _) = routes().split_for_parts();
+    router.with_state(Arc::new(parts))
+}
+
+/// The routes with their descriptions: `routes!` takes no handler without one.
+fn routes() -> OpenApiRouter<Arc<Parts>> {
+    OpenApiRouter::with_openapi(description::head())
+        .routes(routes!(acknowledge::acknowledge))
+        .routes(routes!(description::describe))
+        .routes(routes!(list::list))
+        .routes(routes!(reload::reload))
+        .routes(routes!(show::incident))
+        .routes(routes!(show::notification))
+        .routes(routes!(status::status))
+        .routes(routes!(tail::tail))
+        .routes(routes!(verbs::ask))
+        .routes(routes!(verbs::standing))
+        .routes(routes!(whereabouts::find))
 }

@@ -3,19 +3,19 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
+use utoipa::ToSchema;
 
-use super::{Parts, Who};
+use super::{Body, Parts, Refusal, Refusals, Who};
 use crate::admin::{Verdict, VerdictKind};
 
 /// Where a reload is asked for.
 pub const RELOAD: &str = "/v1/reload";
 
 /// A wish to have the configuration read again.
-#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize, ToSchema)]
 pub struct Reload {
     /// Also if changes are dangerous.
     #[serde(default)]
@@ -25,6 +25,7 @@ pub struct Reload {
     pub dry_run: bool,
     /// Say it of this file, beside the configuration's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
     pub instead: Option<PathBuf>,
 }
 
@@ -50,14 +51,15 @@ pub enum Asked {
     Reload(Reload, Who, oneshot::Sender<Verdict>),
 }
 
+/// Reads the configuration again, or says what would be.
+#[utoipa::path(post, path = "/v1/reload", request_body = Reload, responses((status = OK, body = Verdict), Refusals))]
 pub(super) async fn reload(
     State(parts): State<Arc<Parts>>,
     who: Who,
-    Json(wish): Json<Reload>,
-) -> Result<Json<Verdict>, StatusCode> {
+    Body(wish): Body<Reload>,
+) -> Result<Json<Verdict>, Refusal> {
     let (answer, answered) = oneshot::channel();
     let asked = parts.questions.send(Asked::Reload(wish, who, answer)).await;
-    // The daemon ends.
-    asked.map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?;
-    answered.await.map(Json).map_err(|_| StatusCode::SERVICE_UNAVAILABLE)
+    asked.map_err(|_| Refusal::stopping())?;
+    answered.await.map(Json).map_err(|_| Refusal::stopping())
 }

@@ -1,12 +1,13 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::why::{Why, why};
-use super::{Parts, Refusal};
+use super::{InPath, Parts, Refusal, Refusals};
 use crate::domain::{DestinationKey, NotificationId, Symptom};
 use crate::outbox::{ConfigurationLine, DestinationLoad, IncidentRow, NotificationLine, Shown, ShownDelivery};
 
@@ -14,7 +15,7 @@ use crate::outbox::{ConfigurationLine, DestinationLoad, IncidentRow, Notificatio
 pub const INCIDENTS: &str = "/v1/incidents";
 
 /// One notification, with everything that became of it.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize, ToSchema)]
 pub struct ShownNotification {
     #[serde(flatten)]
     pub notification: NotificationLine,
@@ -27,7 +28,7 @@ pub struct ShownNotification {
 }
 
 /// A delivery, and in words why it stands where it stands.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize, ToSchema)]
 pub struct ToldDelivery {
     #[serde(flatten)]
     pub delivery: ShownDelivery,
@@ -59,7 +60,7 @@ impl ShownNotification {
 }
 
 /// An incident, without what its e-mails remember.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize, ToSchema)]
 pub struct IncidentLine {
     pub incident: i64,
     #[serde(flatten)]
@@ -101,16 +102,22 @@ impl From<&IncidentRow> for IncidentLine {
 }
 
 /// One incident, with what waits for its destination.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize, ToSchema)]
 pub struct ShownIncident {
     #[serde(flatten)]
     pub line: IncidentLine,
     pub load: DestinationLoad,
 }
 
+/// One notification, with everything that became of it.
+#[utoipa::path(get, path = "/v1/notifications/{id}", params(("id" = NotificationId, Path)), responses(
+    (status = OK, body = ShownNotification),
+    (status = NOT_FOUND, description = "There is none.", body = Refusal),
+    Refusals,
+))]
 pub(super) async fn notification(
     State(parts): State<Arc<Parts>>,
-    Path(id): Path<NotificationId>,
+    InPath(id): InPath<NotificationId>,
 ) -> Result<Json<ShownNotification>, Refusal> {
     match parts.outbox.find(id).await? {
         Some(shown) => Ok(Json(ShownNotification::new(shown, parts.clock.now()))),
@@ -118,9 +125,17 @@ pub(super) async fn notification(
     }
 }
 
+/// One incident, with what waits for its destination.
+#[utoipa::path(get, path = "/v1/incidents/{id}", params(
+    ("id" = i64, Path, description = "The incident's number.", minimum = -9_223_372_036_854_775_808_i64, maximum = 9_223_372_036_854_775_807_i64),
+), responses(
+    (status = OK, body = ShownIncident),
+    (status = NOT_FOUND, description = "There is none.", body = Refusal),
+    Refusals,
+))]
 pub(super) async fn incident(
     State(parts): State<Arc<Parts>>,
-    Path(id): Path<i64>,
+    InPath(id): InPath<i64>,
 ) -> Result<Json<ShownIncident>, Refusal> {
     let row = parts.outbox.incident(id).await;
     let row = row.map_err(|_| Refusal::not_found(format!("there is no incident {id}")))?;

@@ -5,9 +5,10 @@ use axum::Json;
 use axum::extract::State;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::show::IncidentLine;
-use super::{Parts, Refusal};
+use super::{Parts, Refusal, Refusals};
 use crate::alert::MailState;
 use crate::domain::{Circle, DestinationKey, LegalEntityId, Mode};
 use crate::outbox::{DestinationLine, DestinationLoad, OutboxError, Space, Totals, space};
@@ -16,7 +17,7 @@ use crate::outbox::{DestinationLine, DestinationLoad, OutboxError, Space, Totals
 pub const STATUS: &str = "/v1/status";
 
 /// How everything stands, on one screen.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize, ToSchema)]
 pub struct Status {
     pub version: String,
     pub now: Timestamp,
@@ -25,6 +26,7 @@ pub struct Status {
     /// The hash of the configuration that runs.
     pub configuration: String,
     /// Where the gateway's calls arrive.
+    #[schema(value_type = String)]
     pub listen: SocketAddr,
     /// `None`: it cannot be asked.
     pub space: Option<Space>,
@@ -37,7 +39,7 @@ pub struct Status {
 }
 
 /// How one destination stands.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize, ToSchema)]
 pub struct DestinationStatus {
     #[serde(flatten)]
     pub line: DestinationLine,
@@ -48,7 +50,7 @@ pub struct DestinationStatus {
 }
 
 /// How the sending of e-mails goes; `totals` has how many wait, and how many were given up.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize, ToSchema)]
 pub struct MailLine {
     /// When the mail server last took one, since the start.
     pub last_sent: Option<Timestamp>,
@@ -59,7 +61,7 @@ pub struct MailLine {
 }
 
 /// An e-mail that the mail server did not take.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize, ToSchema)]
 pub struct MailRefusal {
     pub at: Timestamp,
     /// What the server said, without addresses.
@@ -77,13 +79,15 @@ impl From<MailState> for MailLine {
 }
 
 /// When the gateway was last heard for a company.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize, ToSchema)]
 pub struct HeardLine {
     pub legal_entity: LegalEntityId,
     pub mode: Mode,
     pub at: Timestamp,
 }
 
+/// How everything stands.
+#[utoipa::path(get, path = "/v1/status", responses((status = OK, body = Status), Refusals))]
 pub(super) async fn status(State(parts): State<Arc<Parts>>) -> Result<Json<Status>, Refusal> {
     Ok(Json(look(&parts).await?))
 }

@@ -10,7 +10,8 @@ use axum::response::IntoResponse;
 use bytes::Bytes;
 use http_body_util::channel::{Channel, Sender};
 
-use super::{Parts, Refusal};
+use super::{Parts, Refusal, Refusals};
+use crate::outbox::NotificationLine;
 
 /// Lines of JSON, one for each notification that is stored from now on.
 pub const TAIL: &str = "/v1/tail";
@@ -22,6 +23,11 @@ const AT_ONCE: u32 = 500;
 /// Lines that a slow reader may leave unread.
 const BEHIND: usize = 16;
 
+/// What is stored from now on: a line of JSON for each notification, and an empty one now and then. It does not end.
+#[utoipa::path(get, path = "/v1/tail", responses(
+    (status = OK, body = NotificationLine, content_type = "application/x-ndjson"),
+    Refusals,
+))]
 pub(super) async fn tail(State(parts): State<Arc<Parts>>) -> Result<impl IntoResponse, Refusal> {
     let newest = parts.outbox.stored_after(None, 1).await?;
     let from = newest.first().map_or(0, |newest| newest.key);

@@ -1,11 +1,12 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
-use super::{Parts, Refusal, Who};
+use super::{Body, InPath, Parts, Refusal, Refusals, Who};
 use crate::domain::Verb;
 use crate::outbox::{VerbId, VerbResult, VerbState};
 
@@ -13,7 +14,7 @@ use crate::outbox::{VerbId, VerbResult, VerbState};
 pub const VERBS: &str = "/v1/verbs";
 
 /// A wish that something be done.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize, ToSchema)]
 pub struct VerbWish {
     #[serde(flatten)]
     pub verb: Verb,
@@ -23,7 +24,7 @@ pub struct VerbWish {
 }
 
 /// What follows from a wish.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum AskedVerb {
     /// It is written down, and will be done: ask how far it has come.
@@ -33,7 +34,7 @@ pub enum AskedVerb {
 }
 
 /// A verb, who asked for it, and how far it has come.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize, ToSchema)]
 pub struct VerbStatus {
     pub id: VerbId,
     pub asked_at: Timestamp,
@@ -47,7 +48,7 @@ pub struct VerbStatus {
 }
 
 /// How far a verb has come.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum VerbStanding {
     Asked,
@@ -55,10 +56,12 @@ pub enum VerbStanding {
     UnderWay,
 }
 
+/// Has something done, or says what would come of it.
+#[utoipa::path(post, path = "/v1/verbs", request_body = VerbWish, responses((status = OK, body = AskedVerb), Refusals))]
 pub(super) async fn ask(
     State(parts): State<Arc<Parts>>,
     who: Who,
-    Json(wish): Json<VerbWish>,
+    Body(wish): Body<VerbWish>,
 ) -> Result<Json<AskedVerb>, Refusal> {
     if wish.dry_run {
         return Ok(Json(AskedVerb::Foreseen(parts.verbs.foresee(&wish.verb).await?)));
@@ -68,9 +71,15 @@ pub(super) async fn ask(
     Ok(Json(AskedVerb::Asked(id)))
 }
 
+/// How far something has come that was asked for.
+#[utoipa::path(get, path = "/v1/verbs/{id}", params(("id" = VerbId, Path)), responses(
+    (status = OK, body = VerbStatus),
+    (status = NOT_FOUND, description = "There is none.", body = Refusal),
+    Refusals,
+))]
 pub(super) async fn standing(
     State(parts): State<Arc<Parts>>,
-    Path(id): Path<VerbId>,
+    InPath(id): InPath<VerbId>,
 ) -> Result<Json<VerbStatus>, Refusal> {
     let row = parts.outbox.verb(id).await?;
     let (standing, left, result) = match row.state {

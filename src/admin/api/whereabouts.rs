@@ -1,15 +1,21 @@
 //! Where a token's notifications are, and why a shop has not got them.
 
+#![expect(
+    unused_qualifications,
+    reason = "utoipa's macros write them for what IntoParams describes"
+)]
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use super::show::ShownNotification;
 use super::why::Why;
-use super::{Parts, Refusal, ToldDelivery};
+use super::{InQuery, Parts, Refusal, Refusals, ToldDelivery};
 use crate::domain::{Circle, NotificationId, ShopId, shown_token};
 use crate::outbox::{NotificationLine, OutboxError};
 use crate::route::{Decision, Standing, plan, ways};
@@ -22,14 +28,15 @@ pub const WHERE: &str = "/v1/where";
 const NEWEST: u32 = 20;
 
 /// What is looked for.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, IntoParams, PartialEq, Serialize)]
+#[into_params(parameter_in = Query)]
 pub struct WhereQuery {
     pub token: String,
     pub shop: ShopId,
 }
 
 /// What a shop has got of a token.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize, ToSchema)]
 pub struct Whereabouts {
     /// Masked.
     pub token: String,
@@ -39,7 +46,7 @@ pub struct Whereabouts {
 }
 
 /// One of its notifications, as far as it concerns the shop.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize, ToSchema)]
 pub struct FoundNotification {
     #[serde(flatten)]
     pub notification: NotificationLine,
@@ -49,9 +56,11 @@ pub struct FoundNotification {
     pub why_none: Option<Why>,
 }
 
+/// What a shop has got of a token, and why not more.
+#[utoipa::path(get, path = "/v1/where", params(WhereQuery), responses((status = OK, body = Whereabouts), Refusals))]
 pub(super) async fn find(
     State(parts): State<Arc<Parts>>,
-    Query(query): Query<WhereQuery>,
+    InQuery(query): InQuery<WhereQuery>,
 ) -> Result<Json<Whereabouts>, Refusal> {
     let mut notifications = Vec::new();
     for id in parts.outbox.about_token(query.token.clone(), NEWEST).await? {

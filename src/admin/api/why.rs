@@ -2,11 +2,12 @@
 
 use jiff::{SignedDuration, Timestamp, Unit};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::outbox::{AttemptLine, DeliveryState, NotificationLine, ShownDelivery};
 
 /// Why, in one or two sentences, and the command that helps, if there is one.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize, ToSchema)]
 pub struct Why {
     pub why: String,
     /// What to type.
