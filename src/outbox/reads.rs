@@ -3,6 +3,11 @@
 //! Every question is bounded and walks an index, for there is one reader for everybody. What is long is a list, and
 //! comes in pages. Tokens are masked before they leave this folder; bodies do not leave it this way.
 
+#![expect(
+    unused_qualifications,
+    reason = "utoipa's macros write them for what IntoParams describes"
+)]
+
 use std::fmt;
 use std::fs;
 use std::io;
@@ -228,6 +233,7 @@ pub struct Wanted {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub incident: Option<i64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[param(inline)]
     pub state: Option<WantedState>,
     /// The shop that is to get it; of a notification without deliveries, the named one.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -1,8 +1,9 @@
 //! The description of this API, made of the routes themselves.
 
 use axum::Json;
+use utoipa::openapi::schema::{AdditionalProperties, Schema};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
-use utoipa::openapi::{Components, Info, OpenApi, OpenApiBuilder, SecurityRequirement};
+use utoipa::openapi::{Components, Info, OpenApi, OpenApiBuilder, RefOr, SecurityRequirement};
 
 use super::{Refusals, routes};
 
@@ -18,8 +19,74 @@ pub(super) fn head() -> OpenApi {
         .build()
 }
 
+/// Of these the one key says which it is: with another beside it they cannot be read, which `utoipa` does not say.
+const ONE_KEY: [&str; 2] = ["AskedVerb", "Scope"];
+
+/// The description of every route.
+fn description() -> OpenApi {
+    let mut described = routes().into_openapi();
+    let schemas = described
+        .components
+        .iter_mut()
+        .flat_map(|components| &mut components.schemas);
+    for (_, schema) in schemas.filter(|(name, _)| ONE_KEY.contains(&name.as_str())) {
+        let RefOr::T(Schema::OneOf(one_of)) = schema else {
+            continue;
+        };
+        for variant in &mut one_of.items {
+            if let RefOr::T(Schema::Object(object)) = variant {
+                object.additional_properties = Some(Box::new(AdditionalProperties::FreeForm(false)));
+            }
+        }
+    }
+    described
+}
+
 /// This description.
 #[utoipa::path(get, path = "/v1/openapi.json", responses((status = OK, body = serde_json::Value), Refusals))]
 pub(super) async fn describe() -> Json<OpenApi> {
-    Json(routes().into_openapi())
+    Json(description())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_route_has_its_description() {
+        // `routes!` takes no handler without a description, and no description without a handler.
+        let source = include_str!("mod.rs");
+        assert!(
+            !source.contains(".route("),
+            "a route that the description does not know"
+        );
+        let paths = description().paths.paths;
+        assert_eq!(
+            paths.len(),
+            source.matches(".routes(routes!(").count(),
+            "{:?}",
+            paths.keys()
+        );
+        for path in [
+            crate::admin::INCIDENTS,
+            crate::admin::NOTIFICATIONS,
+            crate::admin::RELOAD,
+            crate::admin::STATUS,
+            crate::admin::TAIL,
+            crate::admin::VERBS,
+            crate::admin::WHERE,
+        ] {
+            assert!(paths.keys().any(|described| described.starts_with(path)), "{path}");
+        }
+    }
+
+    #[test]
+    fn what_one_key_names_has_no_other() {
+        let json = serde_json::to_value(description()).unwrap();
+        for name in ONE_KEY {
+            for variant in json["components"]["schemas"][name]["oneOf"].as_array().unwrap() {
+                assert_eq!(variant["additionalProperties"], false, "{name}: {variant}");
+            }
+        }
+    }
 }

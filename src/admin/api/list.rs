@@ -28,6 +28,7 @@ pub struct Paging {
     pub from: Option<Cursor>,
     /// At most 200 lines come, whatever is asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[param(value_type = Option<i64>, minimum = 0, maximum = 4_294_967_295_u32)]
     pub limit: Option<u32>,
 }
 

@@ -25,6 +25,14 @@ impl Refusal {
         }
     }
 
+    /// The question cannot be read.
+    pub(super) fn unreadable(why: impl Into<String>) -> Self {
+        Self {
+            status: StatusCode::BAD_REQUEST,
+            error: why.into(),
+        }
+    }
+
     /// The daemon ends.
     pub(super) fn stopping() -> Self {
         Self {
@@ -85,6 +93,12 @@ pub(super) enum Refusals {
     /// The admin token is missing, or another one.
     #[response(status = UNAUTHORIZED, content_type = "text/plain; charset=utf-8")]
     NoToken(String),
+    /// The question is larger than any that makes sense.
+    #[response(status = PAYLOAD_TOO_LARGE)]
+    TooLarge(#[to_schema] Refusal),
+    /// The question is no JSON.
+    #[response(status = UNSUPPORTED_MEDIA_TYPE)]
+    NoJson(#[to_schema] Refusal),
     /// The store has failed.
     #[response(status = INTERNAL_SERVER_ERROR)]
     Failed(#[to_schema] Refusal),

@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::{Body, InPath, Parts, Refusal, Refusals, Who};
@@ -61,8 +62,13 @@ pub enum VerbStanding {
 pub(super) async fn ask(
     State(parts): State<Arc<Parts>>,
     who: Who,
-    Body(wish): Body<VerbWish>,
+    Body(wish): Body<Value>,
 ) -> Result<Json<AskedVerb>, Refusal> {
+    // Serde would take the number of a variant for its name.
+    if !wish["verb"].is_string() {
+        return Err(Refusal::unreadable("verb: not a word"));
+    }
+    let wish: VerbWish = serde_json::from_value(wish).map_err(|error| Refusal::unreadable(error.to_string()))?;
     if wish.dry_run {
         return Ok(Json(AskedVerb::Foreseen(parts.verbs.foresee(&wish.verb).await?)));
     }
