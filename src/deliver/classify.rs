@@ -60,11 +60,16 @@ fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
         // More digits than a number holds: longer than we obey.
         wish.parse().map_or(Duration::MAX, Duration::from_secs)
     } else {
-        let until = jiff::fmt::rfc2822::parse(wish).ok()?.timestamp();
+        let until = http_date(wish)?;
         // A date in the past: at once.
         Duration::try_from(until.duration_since(now)).unwrap_or_default()
     };
     Some(wait.min(LONGEST_RETRY_AFTER))
+}
+
+/// A date as headers have it (RFC 9110, 5.6.7).
+pub(super) fn http_date(text: &str) -> Option<Timestamp> {
+    Some(jiff::fmt::rfc2822::parse(text.trim()).ok()?.timestamp())
 }
 
 /// The complaint of a plugin: `KO-…` where the gateway's plugins put their verdict, which is at the beginning of the

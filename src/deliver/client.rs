@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{HOST, LOCATION};
+use http::header::{DATE, HOST, LOCATION};
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri};
 use http_body_util::Full;
 use jiff::Timestamp;
@@ -11,7 +11,7 @@ use rustls::ClientConfig;
 use tokio::time::{Instant, timeout_at};
 use url::Url;
 
-use super::classify::{EXCERPT, classify};
+use super::classify::{EXCERPT, classify, http_date};
 use super::link::{End, Failure, Link, Origin, failure_of};
 use super::{AnswerCheck, Settings, SetupError, Timeouts, tls};
 use crate::domain::{Cause, Clock, DestinationKey, Outcome, shown_url};
@@ -62,6 +62,8 @@ pub struct Connection {
     client: Arc<Client>,
     /// Of the newest connection, until somebody takes note of it.
     certificate: Option<(String, Timestamp)>,
+    /// Of the newest answer, until somebody reads it.
+    date: Option<HeaderValue>,
     /// Not there during an attempt, so that one that is dropped half-way leaves nothing half-read behind.
     link: Option<Link>,
 }
@@ -72,6 +74,7 @@ impl Connection {
         Self {
             client,
             certificate: None,
+            date: None,
             link: None,
         }
     }
@@ -79,6 +82,12 @@ impl Connection {
     /// The host that has shown a certificate since this was last asked, and until when it is valid.
     pub fn take_certificate(&mut self) -> Option<(String, Timestamp)> {
         self.certificate.take()
+    }
+
+    /// When the newest answer was written, by the clock of the server that wrote it (RFC 9110, 6.6.1).
+    pub fn take_date(&mut self) -> Option<Timestamp> {
+        let date = self.date.take()?;
+        http_date(date.to_str().ok()?)
     }
 
     /// Posts a notification and judges the answer; never takes much longer than the time-outs allow.
@@ -171,7 +180,8 @@ impl Connection {
                 hung_up: !error.is_parse(),
                 failure: failure_of(&error),
             })?;
-        let (head, body) = response.into_parts();
+        let (mut head, body) = response.into_parts();
+        self.date = head.headers.remove(DATE);
         let (text, end) = link.read(body, deadline).await;
         if matches!(end, End::Complete) && link.is_open().await {
             self.link = Some(link);

@@ -6,6 +6,7 @@ mod check;
 mod commands;
 mod deliver;
 mod demo;
+mod doctor;
 mod emails;
 mod explain;
 mod fanout;

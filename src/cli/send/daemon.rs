@@ -1,29 +1,23 @@
 //! What the daemon would send to a shop: events.
 
-use std::sync::{Arc, OnceLock};
-
 use anyhow::{Context, anyhow, ensure};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use bytes::Bytes;
 use jiff::Timestamp;
 
 use super::Call;
 use super::options::{Options, Repeats};
-use crate::cli::simulator::{Gateway, Key, Occasion, Occurrence};
+use crate::cli::simulator::{Gateway, Key, Occasion, Occurrence, another_secret, stored};
 use crate::config::{Machine, Outside, SecretSource};
 use crate::deliver::{Nth, Renderer, Settings, Signing};
-use crate::domain::{Circle, Format, KindPattern, LegalEntity, Matter, NotificationId, Secret};
+use crate::domain::{Format, Secret};
 use crate::outbox::StoredNotification;
-use crate::route;
-use crate::verify::{Content, FormHash};
+use crate::verify::FormHash;
 
 /// Renders events, by the very code that the daemon renders them with.
 pub(super) struct AsDaemon {
     renderer: Renderer,
     /// Notifies the daemon that is simulated.
     gateway: Gateway,
-    circle: Circle,
+    settings: Settings,
 }
 
 impl AsDaemon {
@@ -42,14 +36,6 @@ impl AsDaemon {
             event_secrets: vec![secret],
             ..Signing::default()
         };
-        let legal_entity = LegalEntity {
-            id: settings.key.legal_entity.clone(),
-            name: settings.legal_entity_name.clone(),
-            enabled: true,
-            // Whatever the shop's company shares.
-            share: vec![KindPattern::All],
-            wait_for_named_shop: None,
-        };
         // Nobody checks its signature here.
         let key = Secret::new("any");
         let gateway = Gateway {
@@ -63,14 +49,11 @@ impl AsDaemon {
                 Format::Rest => Key::Rest { password: key },
             },
         };
+        let settings = Settings { signing, ..settings };
         Ok(Self {
-            renderer: Renderer::new(&Settings { signing, ..settings }).context("the secret is of no use")?,
+            renderer: Renderer::new(&settings).context("the secret is of no use")?,
             gateway,
-            circle: Circle {
-                legal_entity: Arc::new(legal_entity),
-                mode: options.mode,
-                members: Vec::new(),
-            },
+            settings,
         })
     }
 
@@ -86,45 +69,20 @@ impl AsDaemon {
             let rendered = self.renderer.render(stored, Nth { attempt, ..Nth::FIRST }, now)?;
             Ok::<_, anyhow::Error>(Call { occasion, rendered })
         };
-        let told = |occasion| self.gateway.tell(occurrence, occasion, now);
-        let first = self.stored(told(Occasion::First)?, None, now)?;
+        let told = |occasion| stored(&self.settings, &self.gateway, occurrence, occasion, now);
+        let first = told(Occasion::First)?;
         let mut calls = vec![call("event", &first, 1)?];
         for n in 0..repeats.duplicates {
             calls.push(call("again", &first, n + 2)?);
         }
         if let Some(occasion) = repeats.occasion {
-            let resent = self.stored(told(occasion)?, Some(first.id), now)?;
+            let resent = StoredNotification {
+                resend_of: Some(first.id),
+                ..told(occasion)?
+            };
             calls.push(call("resend", &resent, 1)?);
         }
         Ok(calls)
-    }
-
-    /// What the daemon would have stored of a notification.
-    fn stored(
-        &self,
-        body: Bytes,
-        resend_of: Option<NotificationId>,
-        now: Timestamp,
-    ) -> anyhow::Result<StoredNotification> {
-        let content = Content::decode(&body)?;
-        let plan = route::plan(&content, self.gateway.shop, &self.circle, now, false);
-        Ok(StoredNotification {
-            id: NotificationId::new(now),
-            received_at: now,
-            legal_entity: self.circle.legal_entity.id.clone(),
-            shop: self.gateway.shop,
-            mode: self.circle.mode,
-            format: content.format(),
-            matter: Matter {
-                kind: plan.kind,
-                charge: plan.happening.charge_outcome(),
-            },
-            event: plan.event,
-            resend_of,
-            headers: String::new(),
-            body,
-            event_body: OnceLock::new(),
-        })
     }
 }
 
@@ -137,10 +95,4 @@ fn secret(options: &Options) -> anyhow::Result<Secret> {
         }
         (None, None) => Err(anyhow!("no secret is given")),
     }
-}
-
-/// One that no shop has.
-fn another_secret() -> Secret {
-    let key: [u8; 32] = std::array::from_fn(|_| fastrand::u8(..));
-    Secret::new(format!("whsec_{}", STANDARD.encode(key)))
 }

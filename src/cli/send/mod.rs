@@ -69,7 +69,7 @@ struct Call {
 }
 
 enum Sender {
-    Daemon(AsDaemon),
+    Daemon(Box<AsDaemon>),
     Gateway(AsGateway),
 }
 
@@ -111,7 +111,7 @@ impl Round {
         let settings = simulator::settings(to.clone(), options.mode);
         let client = Client::new(&settings, Arc::clone(&clock)).with_context(|| format!("cannot send to {to}"))?;
         let sender = if options.sends_events() {
-            Sender::Daemon(AsDaemon::new(&options, settings)?)
+            Sender::Daemon(Box::new(AsDaemon::new(&options, settings)?))
         } else {
             Sender::Gateway(AsGateway::new(&options, loaded, to.clone())?)
         };

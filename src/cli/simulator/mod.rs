@@ -9,6 +9,7 @@
 mod calling;
 mod form;
 mod rest;
+mod storing;
 mod wording;
 
 use bytes::Bytes;
@@ -18,6 +19,7 @@ use crate::domain::{Format, Kind, Mode, Secret, ShopId};
 use crate::verify::{FormHash, signature};
 
 pub use calling::{call, settings};
+pub(in crate::cli) use storing::{another_secret, stored};
 pub use wording::{Unsayable, Wording, wording};
 
 /// What the gateway signs with, which also says in which format it writes.

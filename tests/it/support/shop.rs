@@ -201,7 +201,12 @@ async fn serve(listener: TcpListener, state: Arc<Mutex<State>>) {
         stream.set_nodelay(true).unwrap();
         let state = Arc::clone(&state);
         let service = service_fn(move |request| answer(request, Arc::clone(&state)));
-        connections.spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+        // Its clock is what the test says.
+        let mut http = http1::Builder::new();
+        let connection = http
+            .auto_date_header(false)
+            .serve_connection(TokioIo::new(stream), service);
+        connections.spawn(connection);
         while connections.try_join_next().is_some() {}
     }
 }
