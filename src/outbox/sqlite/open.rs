@@ -1,4 +1,6 @@
 use std::fs::{File, OpenOptions, TryLockError};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
@@ -16,7 +18,7 @@ pub enum OpenError {
     #[error("another ipn-router uses {0}")]
     InUse(PathBuf),
     #[error("cannot use {path}")]
-    Io { path: PathBuf, source: std::io::Error },
+    Io { path: PathBuf, source: io::Error },
     #[error("{0} was written by a newer ipn-router (its tables have version {1})")]
     Newer(PathBuf, usize),
     #[error("{0} is no SQLite file")]
@@ -24,7 +26,7 @@ pub enum OpenError {
     #[error("this SQLite is {0}; 3.51.3 or newer is needed, for earlier ones can corrupt the file")]
     OldSqlite(&'static str),
     #[error("cannot start a thread for the store")]
-    Thread(#[from] std::io::Error),
+    Thread(#[from] io::Error),
     #[error("cannot open the store: {0}")]
     Sqlite(#[from] rusqlite::Error),
     #[error("SQLite does not take the setting {0}, on which the promise rests")]
@@ -44,6 +46,7 @@ pub(super) fn open(path: &Path) -> Result<Opened, OpenError> {
         return Err(OpenError::OldSqlite(rusqlite::version()));
     }
     let lock = lock(path)?;
+    create(path)?;
     let mut writer = Connection::open(path)?;
     // Both count only before the first table.
     writer.pragma_update(None, "page_size", 8192)?;
@@ -82,6 +85,18 @@ fn lock(path: &Path) -> Result<File, OpenError> {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(OpenError::InUse(path.to_owned())),
         Err(TryLockError::Error(source)) => Err(io(source)),
+    }
+}
+
+/// Makes the store, if there is none, unreadable to strangers: it holds personal data. SQLite gives the files beside it
+/// the same rights.
+fn create(path: &Path) -> Result<(), OpenError> {
+    match OpenOptions::new().write(true).create_new(true).mode(0o640).open(path) {
+        Err(source) if source.kind() != io::ErrorKind::AlreadyExists => Err(OpenError::Io {
+            path: path.to_owned(),
+            source,
+        }),
+        Ok(_) | Err(_) => Ok(()),
     }
 }
 
@@ -131,7 +146,21 @@ fn migrate(connection: &mut Connection, path: &Path) -> Result<(), OpenError> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
+
+    #[test]
+    fn store_is_not_for_strangers() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("outbox.db");
+        let opened = open(&path).unwrap();
+        opened.writer.execute_batch("CREATE TABLE t(x)").unwrap();
+        for file in ["outbox.db", "outbox.db-wal", "outbox.db-shm"] {
+            let rights = folder.path().join(file).metadata().unwrap().permissions().mode();
+            assert_eq!(rights & 0o7, 0, "{file}: {rights:o}");
+        }
+    }
 
     #[test]
     fn a_second_daemon_is_kept_out() {
