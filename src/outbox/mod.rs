@@ -39,6 +39,7 @@ mod configurations;
 mod history;
 mod inbox;
 mod look;
+mod persons;
 mod reads;
 mod room;
 mod rows;
@@ -66,6 +67,7 @@ pub use configurations::{KeptConfiguration, KeptText};
 pub use history::{Acknowledgement, AuditRecord, EmailLine, EmailState, EmailsWanted, IncidentStory};
 pub use inbox::{Inbox, News};
 pub use look::{StoreLook, StoreState, look};
+pub use persons::{Erased, Trace};
 pub use reads::{
     AttemptLine, Behind, ConfigurationLine, Cursor, DeliveryLine, DeliveryState, DestinationLine, DestinationLoad,
     Item, ItemPage, MOST_COUNTED, NotificationLine, Shown, ShownDelivery, Space, Totals, Wanted, WantedState, space,

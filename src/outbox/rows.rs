@@ -192,6 +192,27 @@ impl AttemptRecord {
     pub fn ended_at(&self) -> Timestamp {
         self.started_at.saturating_add(self.took).unwrap_or(self.started_at)
     }
+
+    /// The same without what anybody has said about it: that may name a person.
+    pub(super) fn without_words(&self) -> Self {
+        let without_words = |failure: &LastFailure| LastFailure {
+            detail: String::new(),
+            answer: String::new(),
+            ..failure.clone()
+        };
+        let incident = self.incident.as_ref().map(|incident| Incident {
+            last_failure: without_words(&incident.last_failure),
+            ..incident.clone()
+        });
+        Self {
+            detail: String::new(),
+            answer: Vec::new(),
+            incident,
+            told_apart: self.told_apart.as_ref().map(without_words),
+            complaint: None,
+            ..self.clone()
+        }
+    }
 }
 
 /// An incident that the holder of the lease `alert` looks at: an open one, one that it has not seen in this version, or

@@ -24,6 +24,7 @@
 //! **Left out.** Whether a destination is switched on, paused or down: rows are made all the same, and wait. Whether a
 //! notification was seen before: that is a constraint of the outbox. Signing: `deliver` does it at the attempt.
 
+mod customer;
 mod digest;
 mod event;
 mod happening;
@@ -47,6 +48,7 @@ use utoipa::ToSchema;
 use crate::domain::{Charge, Circle, DestinationKey, Format, Kind, Lane, LegalEntityId, Mode, NotificationId, ShopId};
 use crate::verify::{Content, VerifiedNotification};
 
+pub use customer::is_about_customer;
 pub use event::{EventFacts, event_body, event_id};
 pub use happening::{Card, Happening, Operation, Transaction};
 pub use identity::{Arrival, Identified, Identity, event_identity, identify};

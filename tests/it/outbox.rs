@@ -6,6 +6,7 @@ mod attempts;
 mod emails;
 mod first_attempt;
 mod heard;
+mod persons;
 mod sqlite;
 mod verbs;
 

@@ -10,7 +10,7 @@ use super::act::Lines;
 use super::visitor::Visitor;
 use super::when::When;
 use super::wish::{about, told};
-use super::words::{Badge, Tone};
+use super::words::{Badge, Tone, counted};
 use super::{Frame, Unavailable, refuse, show};
 use crate::admin::listener::Inside;
 use crate::domain::Audited;
@@ -118,16 +118,29 @@ impl Operation {
     }
 
     fn of_record(record: &AuditRecord, now: Timestamp) -> Self {
-        let (what, about) = match record.act {
+        let (what, about) = match &record.act {
             Audited::Acknowledged { incident, until } => {
                 let until = until.map(|until| until.strftime(" until %Y-%m-%d %H:%M UTC").to_string());
                 let what = format!("acknowledge incident {incident}{}", until.unwrap_or_default());
-                (what, format!("incidents/{incident}"))
+                (what, Some(format!("incidents/{incident}")))
             }
+            Audited::PersonalDataExported { person, notifications } => (
+                format!("export the data of a person ({person}), in {}", found(*notifications)),
+                None,
+            ),
             Audited::PersonalDataShown { notification } => (
                 format!("show the personal data of notification {notification}"),
-                format!("notifications/{notification}"),
+                Some(format!("notifications/{notification}")),
             ),
+            Audited::PersonForgotten {
+                person,
+                notifications,
+                cancel,
+            } => {
+                let waiting = if *cancel { ", what waits included" } else { "" };
+                let what = format!("forget a person ({person}), in {}{waiting}", found(*notifications));
+                (what, None)
+            }
         };
         Self {
             at: record.at,
@@ -135,8 +148,12 @@ impl Operation {
             who: record.who.clone(),
             what,
             link: None,
-            about: Some(about),
+            about,
             badge: Badge::new(Tone::Good, "done"),
         }
     }
+}
+
+fn found(notifications: u64) -> String {
+    counted(notifications, "notification", "notifications")
 }

@@ -11,6 +11,7 @@ mod incidents;
 mod mail;
 mod notices;
 mod open;
+mod persons;
 mod read;
 mod reads;
 mod record;
@@ -38,6 +39,7 @@ pub(super) use mail::{due_emails, last_told, next_email, troubles_since, unseen_
 pub(super) use notices::{held_emails, last_told_to, untold_attempts, untold_complaints};
 pub use open::OpenError;
 pub(super) use open::{MIGRATIONS, lock_path};
+pub(super) use persons::{bodies, erase, of_token, wait};
 pub(super) use read::{due, head, listed_notifications, notification, older_than, page, waiting};
 pub(super) use reads::{
     about_token, attempts_since, audit, destinations, emails, find, incident, incident_story, incidents, list, load,
@@ -148,6 +150,15 @@ impl Store {
         answer
             .await
             .unwrap_or_else(|_| Err(OutboxError::Failed("not written".into())))
+    }
+
+    /// Copies the log back and empties it, unless somebody reads in it.
+    pub(super) async fn empty_log(&self) -> Result<bool, OutboxError> {
+        let path = self.queue.path().to_owned();
+        match tokio::task::spawn_blocking(move || persons::empty_log(&path)).await {
+            Ok(emptied) => emptied.map_err(|error| why(&error)),
+            Err(error) => Err(OutboxError::Failed(error.to_string())),
+        }
     }
 
     /// Writes what is queued, then closes the file. Blocks.

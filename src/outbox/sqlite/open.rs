@@ -114,6 +114,8 @@ fn configure(connection: &Connection) -> Result<(), OpenError> {
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     connection.pragma_update(None, "busy_timeout", 5000)?;
     connection.pragma_update(None, "journal_size_limit", 256 * 1024 * 1024)?;
+    // What is deleted is overwritten: it is somebody's data.
+    connection.pragma_update(None, "secure_delete", "ON")?;
     let synchronous: i64 = connection.pragma_query_value(None, "synchronous", |row| row.get(0))?;
     if synchronous != 2 {
         return Err(OpenError::Unsafe("synchronous=FULL"));

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use rusqlite::OptionalExtension;
 
+use super::persons::ERASED;
 use super::read;
 use super::writer::{AfterCommit, Ledger, Owner};
 use crate::domain::{DestinationKey, Incident, Lane};
@@ -133,14 +134,14 @@ impl Ledger {
             Next::Delivered => (1, 0),
             Next::DeadLetter => (2, 0),
         };
-        self.connection
-            .prepare_cached(
-                "UPDATE deliveries SET attempts = ?2, retries = ?3, tried = ?5,
-                   state = CASE WHEN state=0 OR ?1=1 THEN ?1 ELSE state END,
-                   due = CASE WHEN state=0 THEN ?4 ELSE 0 END
-                 WHERE destination = ?6 AND seq = ?7",
-            )?
-            .execute((
+        let mut update = self.connection.prepare_cached(
+            "UPDATE deliveries SET attempts = ?2, retries = ?3, tried = ?5,
+               state = CASE WHEN state=0 OR ?1=1 THEN ?1 ELSE state END,
+               due = CASE WHEN state=0 THEN ?4 ELSE 0 END
+             WHERE destination = ?6 AND seq = ?7 AND lane = ?8",
+        )?;
+        let mut written_in = |lane: Lane| {
+            update.execute((
                 state,
                 record.attempt,
                 record.counted,
@@ -148,7 +149,19 @@ impl Ledger {
                 record.ended_at().as_millisecond(),
                 lease.destination,
                 record.seq,
-            ))?;
+                lane.0,
+            ))
+        };
+        let erased;
+        let record = if written_in(record.lane)? == 1 {
+            record
+        } else {
+            // Erased while it was attempted: that it was, and how it ended, is all that is kept.
+            written_in(ERASED)?;
+            erased = record.without_words();
+            &erased
+        };
+        drop(update);
         self.connection
             .prepare_cached(
                 "INSERT OR REPLACE INTO attempts(destination, seq, n, at, ms, status, cause, detail, answer)

@@ -146,12 +146,12 @@ impl Ledger {
         Ok(candidate.is_routed && unresolved == 0 && last <= ended_by)
     }
 
-    fn forget_body(&self, id: i64, now: Timestamp, told: &mut Told) -> rusqlite::Result<()> {
+    /// Without a body nothing can be delivered: what is still open ends.
+    pub(super) fn forget_body(&self, id: i64, now: Timestamp, told: &mut Told) -> rusqlite::Result<()> {
         self.connection
             .prepare_cached("UPDATE notifications SET body = x'', headers = '', has_body = 0 WHERE id = ?")?
             .execute([id])?;
         told.changed(id);
-        // Without a body nothing can be delivered; this is what has waited for longer than it may.
         let open: Vec<(i64, i64)> = self
             .connection
             .prepare_cached(
