@@ -21,7 +21,9 @@ CREATE TABLE notifications(
   body BLOB NOT NULL
 ) STRICT;
 CREATE INDEX notifications_body ON notifications(id) WHERE has_body=1;
-CREATE INDEX notifications_token ON notifications(token) WHERE token IS NOT NULL;
+-- By the lane, which is a hash of the token: of what SQLite moves within an index a copy may stay in the file, also when
+-- the row is erased.
+CREATE INDEX notifications_token ON notifications(lane) WHERE token IS NOT NULL;
 CREATE INDEX notifications_transaction ON notifications(transaction_uuid) WHERE transaction_uuid IS NOT NULL;
 CREATE INDEX notifications_kept ON notifications(standing, id) WHERE standing <> 'routed';
 

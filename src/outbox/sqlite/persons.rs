@@ -16,7 +16,7 @@ pub(super) const ERASED: Lane = Lane(0);
 const PATIENCE: Duration = Duration::from_millis(50);
 
 const OF_TOKEN: &str = "SELECT id, uuid, token, CASE WHEN has_body=1 THEN body END
-  FROM notifications INDEXED BY notifications_token WHERE token = ? AND id > ? ORDER BY id LIMIT ?";
+  FROM notifications INDEXED BY notifications_token WHERE lane = ? AND token = ? AND id > ? ORDER BY id LIMIT ?";
 const BODIES: &str = "SELECT id, uuid, token, body
   FROM notifications INDEXED BY notifications_body WHERE has_body=1 AND id > ? ORDER BY id LIMIT ?";
 
@@ -71,7 +71,9 @@ pub(in crate::outbox) fn of_token(
     limit: u32,
 ) -> rusqlite::Result<Vec<Trace>> {
     let mut statement = connection.prepare_cached(OF_TOKEN)?;
-    statement.query_map((token, after, limit), trace)?.collect()
+    statement
+        .query_map((Lane::of(token).0, token, after, limit), trace)?
+        .collect()
 }
 
 pub(in crate::outbox) fn bodies(connection: &Connection, after: i64, limit: u32) -> rusqlite::Result<Vec<Trace>> {

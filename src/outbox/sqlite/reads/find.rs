@@ -4,7 +4,7 @@ use super::super::read::{HEAD, timestamp};
 use super::{
     attempt_line, delivery_line, notification_line, of_delivery, of_notification, time_if_any, time_unless_zero,
 };
-use crate::domain::NotificationId;
+use crate::domain::{Lane, NotificationId};
 use crate::outbox::reads::{
     AttemptLine, Behind, ConfigurationLine, DeliveryState, MOST_SHOWN, NotificationLine, Shown, ShownDelivery,
 };
@@ -30,7 +30,7 @@ const ATTEMPTS: &str = "SELECT n, at, ms, status, cause, detail, answer FROM att
   WHERE destination = ? AND seq = ? ORDER BY n DESC LIMIT ?";
 const UUID: &str = "SELECT uuid FROM notifications WHERE id = ?";
 const TOKEN: &str = "SELECT uuid FROM notifications INDEXED BY notifications_token
-  WHERE token = ? ORDER BY id DESC LIMIT ?";
+  WHERE lane = ? AND token = ? ORDER BY id DESC LIMIT ?";
 const AFTER: &str = concat!(
     "SELECT ",
     of_notification!(),
@@ -133,7 +133,9 @@ pub(in crate::outbox) fn about_token(
 ) -> rusqlite::Result<Vec<NotificationId>> {
     connection
         .prepare_cached(TOKEN)?
-        .query_map((token, limit), |row| row.get(0).map(NotificationId::from_bytes))?
+        .query_map((Lane::of(token).0, token, limit), |row| {
+            row.get(0).map(NotificationId::from_bytes)
+        })?
         .collect()
 }
 

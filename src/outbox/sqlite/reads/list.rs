@@ -3,7 +3,7 @@ use rusqlite::{Connection, OptionalExtension};
 
 use super::super::read::destination_key;
 use super::{NOTIFICATION_COLUMNS, delivery_line, notification_line, of_delivery, of_notification};
-use crate::domain::NotificationId;
+use crate::domain::{Lane, NotificationId};
 use crate::outbox::reads::{
     Cursor, DeliveryLine, DeliveryState, Item, ItemPage, NotificationLine, Wanted, WantedState,
 };
@@ -46,7 +46,7 @@ const BY_TOKEN: &str = concat!(
     "SELECT ",
     of_notification!(),
     " FROM notifications n INDEXED BY notifications_token
-     WHERE n.id < ? AND n.token = ?3 ORDER BY n.id DESC LIMIT ?2"
+     WHERE n.id < ? AND n.token = ?3 AND n.lane = ?4 ORDER BY n.id DESC LIMIT ?2"
 );
 const BY_TRANSACTION: &str = concat!(
     "SELECT ",
@@ -238,6 +238,9 @@ fn notifications(
     statement.raw_bind_parameter(2, LOOKED_AT)?;
     if let Some(value) = value {
         statement.raw_bind_parameter(3, value)?;
+    }
+    if let Some(token) = &wanted.token {
+        statement.raw_bind_parameter(4, Lane::of(token).0)?;
     }
     let oldest = wanted
         .since
