@@ -14,6 +14,7 @@ mod mail_test;
 mod manual;
 mod page;
 mod reload;
+mod runbook;
 mod schema;
 mod send;
 mod serve;
@@ -72,6 +73,7 @@ enum Command {
     Reload(reload::ReloadOptions),
     Replay(verbs::ReplayOptions),
     Resume(verbs::ResumeOptions),
+    Runbook(runbook::Options),
     Schema(schema::Options),
     Send(send::Options),
     Serve(serve::Options),
@@ -109,6 +111,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Reload(options) => reload::run(&arguments.config, &options),
         Command::Replay(options) => verbs::replay(&arguments.config, &options),
         Command::Resume(options) => verbs::resume(&arguments.config, &options),
+        Command::Runbook(options) => runbook::run(&options),
         Command::Schema(options) => schema::run(&options),
         Command::Send(options) => send::run(&arguments.config, options),
         Command::Serve(options) => serve::run(&arguments.config, &options),

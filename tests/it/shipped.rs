@@ -7,6 +7,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use clap::Parser;
+use ipn_router::cli::Arguments;
+use ipn_router::domain::{RUNBOOK, Section};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -86,44 +89,89 @@ fn every_alert_fires_and_is_silent_as_it_should() {
 fn every_alert_is_tested_and_has_its_section_in_the_runbook() {
     let rules = fs::read_to_string(root().join("deploy/prometheus.rules.yml")).unwrap();
     let tests = fs::read_to_string(root().join("tests/data/prometheus.rules.test.yml")).unwrap();
-    let runbook = fs::read_to_string(root().join("deploy/RUNBOOK.md")).unwrap();
-    let anchors: BTreeSet<String> = runbook
-        .lines()
-        .filter_map(|line| line.strip_prefix("## "))
-        .map(anchor)
-        .collect();
-    let alerts: Vec<&str> = after(&rules, "- alert: ").collect();
+    let alerts: Vec<&str> = rules.split("- alert: ").skip(1).collect();
     assert!(alerts.len() > 10);
-    for alert in &alerts {
+    for alert in alerts {
+        let (name, rule) = alert.split_once('\n').unwrap();
+        assert!(tests.contains(&format!("alertname=\"{name}\"")), "{name} is not tested");
+        let runbook = rule.split_once("          runbook: \"ipn-router runbook ").unwrap().1;
+        let section: Section = runbook.split('"').next().unwrap().parse().unwrap();
         assert!(
-            tests.contains(&format!("alertname=\"{alert}\"")),
-            "{alert} is not tested"
+            section.text().contains(&format!("`{name}`")),
+            "{name} is not named in {section}"
         );
-        assert!(runbook.contains(alert), "{alert} is not in the runbook");
     }
-    let sections: Vec<&str> = after(&rules, "runbook: \"RUNBOOK.md#").collect();
-    assert_eq!(sections.len(), alerts.len());
-    for section in sections {
-        let section = section.trim_end_matches('"');
-        assert!(anchors.contains(section), "no section {section} in {anchors:?}");
+}
+
+/// The command in the head of the rules, for those who have a page.
+#[test]
+fn every_runbook_of_an_alert_can_be_made_a_link() {
+    let rules = fs::read_to_string(root().join("deploy/prometheus.rules.yml")).unwrap();
+    let (_, command) = rules.split_once("#   sed -i ").unwrap();
+    let (command, _) = command.split_once('\n').unwrap();
+    let linked = run(Command::new("sh")
+        .arg("-c")
+        .arg(format!(
+            "sed {}",
+            command.replace("prometheus.rules.yml", "deploy/prometheus.rules.yml")
+        ))
+        .current_dir(root()));
+    let links: Vec<&str> = after(&linked, "runbook_url: \"https://ipn.acme.example/admin/runbook#")
+        .skip(1)
+        .collect();
+    assert_eq!(links.len(), rules.matches("- alert: ").count());
+    for section in links {
+        assert!(section.trim_end_matches('"').parse::<Section>().is_ok(), "{section}");
     }
-    for link in runbook.split("](#").skip(1) {
-        let link = link.split(')').next().unwrap();
-        assert!(anchors.contains(link), "no section {link} in {anchors:?}");
+}
+
+/// The commands of a text, in its lines and in its sentences; what stands for something else is replaced.
+fn commands(text: &str) -> Vec<Vec<String>> {
+    let text = text
+        .replace("$(date +%F)", "today")
+        .replace(" ID", " 01a14a2b-63c0-7000-8000-000000000000");
+    let begins = |at: usize| ["`", "\n", "&& "].iter().any(|before| text[..at].ends_with(before));
+    let found = text.match_indices("ipn-router ").filter(|(at, _)| begins(*at));
+    let whole = found.map(|(at, _)| text[at..].split(['`', '#', '&']).next().unwrap());
+    whole
+        .map(|command| command.split_whitespace().map(str::to_owned).collect())
+        .collect()
+}
+
+#[test]
+fn every_command_of_the_runbook_is_one_that_there_is() {
+    let commands = commands(RUNBOOK);
+    assert!(commands.len() > 30, "{commands:#?}");
+    for words in commands {
+        let parsed = Arguments::try_parse_from(&words);
+        assert!(parsed.is_ok(), "{words:?}\n{}", parsed.unwrap_err());
     }
+}
+
+#[test]
+fn runbook_is_printed_whole_or_by_the_section() {
+    let print = |section: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ipn-router"));
+        command.arg("runbook").args(section).output().unwrap()
+    };
+    assert_eq!(print(&[]).stdout, RUNBOOK.as_bytes());
+    for name in ["a-shop-fails", "#a-shop-fails", "A shop fails"] {
+        let said = String::from_utf8(print(&[name]).stdout).unwrap();
+        assert!(said.starts_with("## A shop fails\n"), "{said}");
+        assert!(said.ends_with('\n') && !said.contains("## Many shops"), "{said}");
+    }
+    let unknown = print(&["a-shop"]);
+    assert_eq!((unknown.status.code(), unknown.stdout.len()), (Some(1), 0));
+    let said = String::from_utf8(unknown.stderr).unwrap();
+    assert!(
+        said.contains("no section a-shop in") && said.contains("\n  a-shop-fails "),
+        "{said}"
+    );
 }
 
 /// What follows a word on its line, wherever it stands.
 fn after<'t>(text: &'t str, word: &'static str) -> impl Iterator<Item = &'t str> {
     text.lines().filter_map(move |line| Some(line.split_once(word)?.1))
-}
-
-/// As Markdown makes it of a heading.
-fn anchor(heading: &str) -> String {
-    let kept = heading
-        .chars()
-        .filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-'));
-    kept.collect::<String>().to_lowercase().replace(' ', "-")
 }
 
 /// Prometheus itself reads the daemon's metrics, and what the alerts ask for is among them.
