@@ -6,6 +6,8 @@
 use jiff::{SignedDuration, Timestamp};
 use url::Url;
 
+use crate::domain::Section;
+
 /// `language`: what e-mails are written in.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Language {
@@ -71,8 +73,17 @@ impl Voice {
 
     /// The page of an incident.
     pub(super) fn incident_page(&self, number: i64) -> Option<String> {
+        self.below_page(&format!("incidents/{number}"))
+    }
+
+    /// A section of the runbook, on the page.
+    pub(super) fn runbook_page(&self, section: Section) -> Option<String> {
+        self.below_page(&format!("runbook#{section}"))
+    }
+
+    fn below_page(&self, path: &str) -> Option<String> {
         let page = self.page.as_ref()?.as_str();
-        Some(format!("{}/incidents/{number}", page.trim_end_matches('/')))
+        Some(format!("{}/{path}", page.trim_end_matches('/')))
     }
 }
 
@@ -113,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn page_of_an_incident_is_below_the_public_url() {
+    fn pages_are_below_the_public_url() {
         for base in ["https://ipn.acme.example/admin", "https://ipn.acme.example/admin/"] {
             let voice = Voice {
                 language: Language::English,
@@ -123,6 +134,10 @@ mod tests {
             assert_eq!(
                 voice.incident_page(7).as_deref(),
                 Some("https://ipn.acme.example/admin/incidents/7")
+            );
+            assert_eq!(
+                voice.runbook_page(Section::AShopFails).as_deref(),
+                Some("https://ipn.acme.example/admin/runbook#a-shop-fails")
             );
         }
     }

@@ -6,9 +6,9 @@ use url::Url;
 use super::incident::probe;
 use super::layout::{Page, subject_as_the_gateway};
 use super::lists::item;
-use super::{Advice, Email, answer, causes};
+use super::{Advice, Email, answer, causes, runbook};
 use crate::alert::language::{Voice, at};
-use crate::domain::{DestinationKey, LastFailure, Mode, shown_token, shown_url};
+use crate::domain::{DestinationKey, LastFailure, Mode, Section, shown_token, shown_url};
 use crate::outbox::WaitingNotification;
 
 /// An attempt that failed, for those who want an e-mail of each (`failure_emails_on = "every-attempt"`).
@@ -77,6 +77,8 @@ pub(in crate::alert) fn attempt_email(failed: &FailedAttempt<'_>, voice: &Voice)
 
     page.heading(language.say("What you can do now", "Ce que vous pouvez faire maintenant"));
     Advice::write(&mut page, what_to_do(failed, voice));
+    let is_lost = failed.next_attempt.is_none();
+    runbook(&mut page, Section::of_failure(failure.symptom, is_lost), voice);
 
     page.heading(language.say("The notification", "La notification"));
     item(&mut page, notification, language);

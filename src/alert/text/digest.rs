@@ -1,9 +1,9 @@
 use jiff::Timestamp;
 
-use super::Advice;
-use super::Email;
 use super::layout::{Page, subject};
+use super::{Advice, Email, runbook};
 use crate::alert::language::{Voice, at};
+use crate::domain::Section;
 
 /// As many are listed.
 const LISTED: usize = 50;
@@ -73,6 +73,7 @@ pub(in crate::alert) fn digest_email(held: &[Held<'_>], voice: &Voice) -> Email 
         None => see,
     };
     Advice::write(&mut page, vec![see]);
+    runbook(&mut page, Section::FirstLook, voice);
     let state = language.count(
         number,
         ["e-mail held back", "e-mails held back"],

@@ -3,10 +3,10 @@ use std::collections::BTreeSet;
 use super::consequence::{consequences, is_urgent};
 use super::incident::Situation;
 use super::layout::{Page, subject};
-use super::{Advice, Email, answer, causes};
+use super::{Advice, Email, answer, causes, runbook};
 use crate::alert::language::{Voice, at};
 use crate::alert::step::Step;
-use crate::domain::{Matter, Mode, Rendition, Symptom, shown_url};
+use crate::domain::{Matter, Mode, Rendition, Section, Symptom, shown_url};
 
 /// As many members are named.
 const LISTED: usize = 20;
@@ -379,6 +379,18 @@ impl Letter<'_> {
             page.paragraph(self.say("Nothing: it is over.", "Rien : c'est terminé."));
         }
         Advice::write(page, advice);
+        runbook(page, self.section(), self.voice);
+    }
+
+    fn section(&self) -> Section {
+        let is_lost = match self.step {
+            Step::GaveUp(_) => true,
+            _ => self.is_over() && self.sum(|member| member.incident.given_up.count) > 0,
+        };
+        match self.group.members.first() {
+            Some(member) => Section::of_failures_alike(member.symptom(), is_lost),
+            None => Section::ManyShopsFailAlike,
+        }
     }
 
     /// Whether there was no answer at all.

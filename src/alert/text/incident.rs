@@ -7,11 +7,11 @@ use super::causes;
 use super::consequence::{consequences, is_urgent};
 use super::layout::{Page, subject};
 use super::lists::{Listed, the_first};
-use super::{Advice, Email};
+use super::{Advice, Email, runbook};
 use crate::alert::Language;
 use crate::alert::language::{Voice, at};
 use crate::alert::step::Step;
-use crate::domain::{DestinationKey, Incident, Matter, Mode, Symptom, shown_url};
+use crate::domain::{DestinationKey, Incident, Matter, Mode, Section, Symptom, shown_url};
 use crate::outbox::{Waiting, WaitingNotification};
 
 /// Everything that an e-mail about an incident tells of.
@@ -334,6 +334,11 @@ impl Letter<'_> {
             page.paragraph(self.say("Nothing: it is over.", "Rien : l'incident est clos."));
         }
         Advice::write(page, advice);
+        let is_lost = match self.step {
+            Step::GaveUp(_) => true,
+            _ => self.is_over() && self.situation.incident.given_up.count > 0,
+        };
+        runbook(page, Section::of_failure(self.situation.symptom(), is_lost), self.voice);
     }
 
     fn how_to_mend(&self) -> Vec<Advice> {

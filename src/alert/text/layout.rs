@@ -58,6 +58,11 @@ impl Page {
         }
     }
 
+    /// Whether a command or an address gets its line.
+    pub(super) fn has_room_for(command: &str) -> bool {
+        continued(&one_line(command)).is_some()
+    }
+
     /// An item of a list, with a second line of its own.
     pub(super) fn item(&mut self, first: &str, second: &str) {
         self.wrapped("  - ", "    ", first);

@@ -22,8 +22,8 @@ mod trouble;
 mod verdict;
 
 use self::layout::Page;
-use super::language::{Language, at};
-use crate::domain::LastFailure;
+use super::language::{Language, Voice, at};
+use crate::domain::{LastFailure, Section};
 
 pub(super) use attempt::{FailedAttempt, attempt_email};
 
@@ -91,6 +91,17 @@ impl Advice {
             }
         }
     }
+}
+
+/// Where the runbook goes on: every e-mail says so, after what you can do.
+fn runbook(page: &mut Page, section: Section, voice: &Voice) {
+    let title = section.title();
+    page.paragraph(&voice.language.say(
+        format!("More in the runbook, \"{title}\":"),
+        format!("Voir aussi le guide d'astreinte (en anglais), « {title} » :"),
+    ));
+    let link = voice.runbook_page(section).filter(|link| Page::has_room_for(link));
+    page.command(&link.unwrap_or_else(|| voice.command(&format!("runbook {section}"))));
 }
 
 /// What a destination answered, in words and as it came.

@@ -1,8 +1,9 @@
 use jiff::Timestamp;
 
-use super::Email;
 use super::layout::{Page, subject};
+use super::{Email, runbook};
 use crate::alert::language::{Voice, at};
+use crate::domain::Section;
 
 /// Returns the e-mail that shows that e-mails arrive. `told_of`: what this address is told of.
 pub(in crate::alert) fn trial_email(told_of: &[String], now: Timestamp, voice: &Voice) -> Email {
@@ -22,6 +23,7 @@ pub(in crate::alert) fn trial_email(told_of: &[String], now: Timestamp, voice: &
     }
     page.heading(language.say("What you can do now", "Ce que vous pouvez faire"));
     page.paragraph(language.say("Nothing. There is no trouble.", "Rien. Il n'y a pas de problème."));
+    runbook(&mut page, Section::FirstLook, voice);
     Email {
         subject: subject(
             language,

@@ -5,9 +5,9 @@ use url::Url;
 
 use super::layout::{Page, subject};
 use super::lists::item;
-use super::{Advice, Email, causes};
+use super::{Advice, Email, causes, runbook};
 use crate::alert::language::{Voice, at};
-use crate::domain::{DestinationKey, shown_url, useful_text};
+use crate::domain::{DestinationKey, Section, shown_url, useful_text};
 use crate::outbox::WaitingNotification;
 
 /// The first answer of a day with which a shop's plugin refuses what it took, not because of its signature.
@@ -98,6 +98,7 @@ pub(in crate::alert) fn verdict_email(ko: &KoOfTheDay<'_>, voice: &Voice) -> Ema
         ),
     ];
     Advice::write(&mut page, advice);
+    runbook(&mut page, Section::AShopAnswersKo, voice);
 
     page.heading(language.say("The notification", "La notification"));
     item(&mut page, notification, language);

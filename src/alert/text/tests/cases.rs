@@ -526,6 +526,8 @@ fn others(language: Language) -> Vec<Case> {
         subject,
     });
     let many = vec![held[0]; 60];
+    let told_of = language.say("Failures at ACME SAS", "Les échecs chez ACME SAS");
+    let told_of = [told_of.to_owned()];
     let cases = [
         (
             "attempt-first-in-test",
@@ -540,6 +542,7 @@ fn others(language: Language) -> Vec<Case> {
             attempt(Mode::Production, Kind::TokenUpdated, &failing, 5, None),
         ),
         ("ko-of-the-day", verdict_email(&ko, &voice)),
+        ("trial", trial_email(&told_of, at_second(0), &voice)),
         ("digest", digest_email(&held, &voice)),
         ("digest-of-many", digest_email(&many, &voice)),
     ];
@@ -744,11 +747,12 @@ pub(in crate::alert::text) fn of_names(name: &str, answer: Vec<u8>, language: La
     of_each_sort(name, answer, &voice(language))
 }
 
-/// An e-mail of each sort, by a program that is called like this.
-pub(in crate::alert::text) fn by_program(program: &str, language: Language) -> Vec<Email> {
+/// An e-mail of each sort, by a program that is called like this, and whose page is there.
+pub(in crate::alert::text) fn by_program(program: &str, page: Option<Url>, language: Language) -> Vec<Email> {
     let voice = Voice {
         program: program.into(),
-        ..voice(language)
+        page,
+        language,
     };
     of_each_sort("ACME", b"no".to_vec(), &voice)
 }

@@ -128,9 +128,70 @@ fn step_that_ends_with_a_colon_has_its_command() {
     }
     for language in Language::ALL {
         for file in ["/etc/acme/payments/ipn-router.toml", "'/srv/my --routers/ipn.toml'"] {
-            for email in cases::by_program(&format!("ipn-router --config {file}"), language) {
+            for email in cases::by_program(&format!("ipn-router --config {file}"), None, language) {
                 assert_eq!(announced_in_vain(&email), None, "{file}\n{}", email.text);
             }
+        }
+    }
+}
+
+/// The sections that an e-mail leads to, by a link or by a command.
+fn sections(email: &Email) -> Vec<Section> {
+    let names = ["/runbook#", " runbook "].map(|mark| email.text.split(mark).skip(1).collect::<Vec<_>>());
+    let names = names.into_iter().flatten().filter_map(|rest| rest.lines().next());
+    names.filter_map(|name| name.parse().ok()).collect()
+}
+
+#[test]
+fn every_e_mail_leads_to_one_section_of_the_runbook() {
+    for (language, (name, email)) in every_email() {
+        assert_eq!(sections(&email).len(), 1, "{name}, {language:?}");
+    }
+    for language in Language::ALL {
+        let program = "ipn-router --config /srv/ipn.toml";
+        // A link that does not fit is half a link.
+        let long: Url = format!("https://ipn.acme.example/{}", "x".repeat(60)).parse().unwrap();
+        for page in [None, Some(long)] {
+            for email in cases::by_program(program, page, language) {
+                let named = sections(&email);
+                assert_eq!(named.len(), 1, "{}", email.text);
+                assert!(
+                    email.text.contains(&format!(" runbook {}\n", named[0])),
+                    "{}",
+                    email.text
+                );
+            }
+        }
+    }
+}
+
+/// What the runbook says of its e-mails: words that stand in their subjects or texts.
+fn announced(section: Section) -> Vec<&'static str> {
+    let Some((_, told)) = section.text().split_once("*E-mail") else {
+        return Vec::new();
+    };
+    let told = told.split(['*', ';']).next().unwrap();
+    told.split('"').skip(1).step_by(2).collect()
+}
+
+#[test]
+fn runbook_says_of_each_section_which_e_mails_lead_to_it() {
+    let mut emails: Vec<(Section, String)> = Vec::new();
+    for (name, email) in cases(Language::English) {
+        let section = sections(&email)[0];
+        let text = format!("{} {}", email.subject, email.text);
+        let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let words = announced(section);
+        assert!(
+            words.iter().any(|words| text.contains(words)),
+            "{name} is not announced: {words:?}"
+        );
+        emails.push((section, text));
+    }
+    for section in Section::ALL {
+        for words in announced(section) {
+            let is_true = emails.iter().any(|(of, text)| *of == section && text.contains(words));
+            assert!(is_true, "no e-mail that leads to {section} says {words:?}");
         }
     }
 }

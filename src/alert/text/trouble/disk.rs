@@ -64,6 +64,7 @@ impl Letter<'_> {
                     "Nothing more is needed. What was refused in the meantime is told in an e-mail of its own.",
                     "Plus rien à faire. Ce qui a été refusé entre-temps est dit dans un e-mail à part.",
                 );
+                self.what_you_can_do(Vec::new());
             }
             DiskRoom::Full => {
                 self.what_it_means(

@@ -10,10 +10,10 @@ use std::collections::BTreeSet;
 
 use super::causes::send_again;
 use super::layout::{Page, subject};
-use super::{Advice, Email};
+use super::{Advice, Email, runbook};
 use crate::alert::Settings;
 use crate::alert::language::{Voice, at};
-use crate::domain::{Format, Mode, NotificationId, ShopId, Trouble};
+use crate::domain::{Format, Mode, NotificationId, Section, ShopId, Trouble};
 use crate::outbox::TroubleRow;
 
 /// As many are named in an e-mail.
@@ -164,6 +164,8 @@ impl Letter<'_> {
     fn what_you_can_do(&mut self, advice: Vec<Advice>) {
         self.heading("What you can do now", "Ce que vous pouvez faire maintenant");
         Advice::write(&mut self.page, advice);
+        let section = self.rows.first().map(|row| Section::of_trouble(&row.trouble));
+        runbook(&mut self.page, section.unwrap_or(Section::FirstLook), self.voice);
     }
 
     /// After a change of the configuration.
