@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Stdio;
 
-use ipn_router::domain::{NotificationId, Secret};
+use ipn_router::domain::{NotificationId, Secret, Section};
 use tokio::process::Command;
 
 use crate::listener::Admin;
@@ -180,4 +180,18 @@ async fn what_was_paused_parked_or_asked_for_wrongly_is_told() {
         assert_eq!(page.status, status, "{path}");
         page.assert_shows(says);
     }
+}
+
+#[tokio::test]
+async fn runbook_is_shown_with_a_place_for_each_section() {
+    let admin = Admin::start().await;
+    assert_eq!(admin.gets("/runbook", &[]).await.status, 401);
+    let cookie = admin.logs_in().await;
+    let page = admin.gets("/runbook", &[&cookie]).await;
+    for section in Section::ALL {
+        page.assert_shows(&format!("id=\"{section}\""));
+        page.assert_shows(section.title());
+    }
+    let policy = page.header("content-security-policy").unwrap();
+    assert!(policy.starts_with("default-src 'none'"), "{policy}");
 }

@@ -105,6 +105,15 @@ def find_and_replay(page, notification, shop):
     page.expect("the page, from 127.0.0.1")
 
 
+def look_up_in_runbook(page):
+    """From what is wrong to what to do about it."""
+    page.go("incidents")
+    page.one(".incident h3 a").click()
+    page.link("What to do: ")
+    page.one("section:has(h2:target)")
+    assert "/runbook#" in page.driver.current_url, page.driver.current_url
+
+
 def look_at_personal_data(page, notification):
     page.go(f"notifications/{notification}")
     assert "Zoë" not in page.driver.page_source
@@ -192,6 +201,7 @@ def main():
             page = Page(driver, asked.url)
             page.go()
             page.log_in(asked.token)
+            look_up_in_runbook(page)
             find_and_replay(page, asked.notification, asked.shop)
             look_at_personal_data(page, asked.notification)
             said = page.logged()

@@ -1,3 +1,4 @@
+use std::cmp::Reverse;
 use std::sync::Arc;
 
 use askama::Template;
@@ -14,7 +15,7 @@ use super::words::{self, Badge, Tone, counted};
 use super::{Frame, Unavailable, refuse, show};
 use crate::admin::api::{IncidentLine, Parts};
 use crate::admin::listener::Inside;
-use crate::domain::DestinationKey;
+use crate::domain::{DestinationKey, Section};
 use crate::outbox::{Acknowledgement, DestinationLine, DestinationLoad, IncidentRow, IncidentStory};
 
 /// Incidents that are over and are shown.
@@ -60,6 +61,8 @@ pub(super) struct Incident {
     pub(super) failures: String,
     pub(super) given_up: u64,
     pub(super) delivered: u64,
+    /// What the runbook says of it.
+    pub(super) runbook: Section,
 }
 
 struct Acknowledged {
@@ -69,7 +72,8 @@ struct Acknowledged {
 }
 
 impl Incident {
-    pub(super) fn of(line: &IncidentLine, parts: &Parts, now: Timestamp) -> Self {
+    pub(super) fn of(row: &IncidentRow, parts: &Parts, now: Timestamp) -> Self {
+        let line = IncidentLine::from(row);
         let key = &line.destination;
         let shop = parts.name_of(key).unwrap_or_else(|| format!("Shop {}", key.shop));
         Self {
@@ -97,21 +101,30 @@ impl Incident {
             failures: counted(line.failures, "attempt has failed", "attempts have failed"),
             given_up: line.given_up,
             delivered: line.delivered,
+            runbook: Section::of_failure(
+                row.incident.last_failure.symptom,
+                line.recovered_at.is_some() && line.given_up > 0,
+            ),
         }
     }
+}
+
+/// Those that are open, the newest first.
+pub(super) async fn open_incidents(parts: &Parts, now: Timestamp) -> Result<Vec<Incident>, Unavailable> {
+    let mut open = parts.outbox.open_incidents().await?;
+    open.sort_by_key(|row| Reverse(row.id));
+    Ok(open.iter().map(|row| Incident::of(row, parts, now)).collect())
 }
 
 /// Open ones first, then those that are over, the newest first.
 pub(super) async fn incidents(State(inside): State<Arc<Inside>>, visitor: Visitor) -> Result<Response, Unavailable> {
     let (parts, now) = (&inside.parts, inside.parts.clock.now());
-    let mut open = parts.outbox.open_incidents().await?;
-    open.sort_by_key(|row| std::cmp::Reverse(row.id));
     let newest = parts.outbox.incidents(None, OVER).await?;
     let over: Vec<_> = newest.iter().filter(|row| !row.incident.is_open()).collect();
-    let told = |row: &IncidentRow| Incident::of(&row.into(), parts, now);
+    let told = |row: &IncidentRow| Incident::of(row, parts, now);
     let page = IncidentsPage {
         frame: visitor.frame("incidents"),
-        open: open.iter().map(told).collect(),
+        open: open_incidents(parts, now).await?,
         over: over.into_iter().map(told).collect(),
     };
     Ok(show(StatusCode::OK, &page))
@@ -142,7 +155,7 @@ pub(super) async fn incident(
     let when = |at| When::new(at, now);
     let page = IncidentPage {
         frame,
-        incident: Incident::of(&(&row).into(), parts, now),
+        incident: Incident::of(&row, parts, now),
         buttons: buttons(&row, acknowledged.is_some(), paused.is_some()),
         oldest: load.oldest.map(when),
         next_attempt: load.next_attempt.map(when),

@@ -24,6 +24,7 @@ mod notification;
 mod notifications;
 mod operations;
 mod refusals;
+mod runbook;
 mod status;
 mod visitor;
 mod when;
@@ -60,6 +61,7 @@ pub(super) fn router(inside: Arc<Inside>) -> Router {
         .route("/operations/{id}", get(operations::operation))
         .route("/configuration", get(configuration::configuration))
         .route("/configurations/{hash}", get(configuration::earlier))
+        .route("/runbook", get(runbook::runbook))
         .route("/login", post(login::log_in))
         .route("/logout", post(login::log_out))
         .route("/icon.svg", get(assets::icon))

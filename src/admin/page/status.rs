@@ -10,7 +10,7 @@ use axum::response::Response;
 use jiff::Timestamp;
 
 use super::configuration::{Refused, refused};
-use super::incidents::Incident;
+use super::incidents::{Incident, open_incidents};
 use super::visitor::Visitor;
 use super::when::When;
 use super::wish::{Act, Button, Wish};
@@ -103,7 +103,7 @@ pub(super) async fn status(State(inside): State<Arc<Inside>>, visitor: Visitor) 
         frame: visitor.frame("status"),
         headline: Headline::of(&status),
         refused: refused(&inside),
-        incidents: incidents(&inside.parts, &status),
+        incidents: open_incidents(&inside.parts, status.now).await?,
         companies: companies(&inside.parts, &status, &rates),
         heard: heard(&inside.parts, &status),
         since: When::new(status.since, status.now),
@@ -152,15 +152,6 @@ async fn rates(parts: &Parts, now: Timestamp) -> Result<Rates, Unavailable> {
         rates.insert(line.key, parts.outbox.attempts_since(id, since).await?);
     }
     Ok(rates)
-}
-
-/// Those that are open, the newest first.
-fn incidents(parts: &Parts, status: &Status) -> Vec<Incident> {
-    let mut open: Vec<_> = status.incidents.iter().collect();
-    open.sort_by_key(|line| std::cmp::Reverse(line.incident));
-    open.into_iter()
-        .map(|line| Incident::of(line, parts, status.now))
-        .collect()
 }
 
 /// What can be done to a destination.
