@@ -153,7 +153,7 @@ async fn commands_run_as_printed(language: &str, heading: &str) {
             // What a person does next: the plugin refused it, and gets it again.
             if command.contains("--state delivered") {
                 let before = acme.paris.calls().len();
-                run(&command.replace("--dry-run", "")).await;
+                run(&command.replace("--dry-run", "--yes")).await;
                 eventually("the plugin is sent it again", async || {
                     (acme.paris.calls().len() > before).then_some(())
                 })

@@ -30,4 +30,5 @@ mod shipped;
 mod silence;
 mod support;
 mod systemd;
+mod terminal;
 mod verbs;

@@ -12,6 +12,7 @@ mod port;
 mod router;
 mod shop;
 mod smtp;
+mod terminal;
 
 use std::time::Duration;
 
@@ -26,6 +27,7 @@ pub(crate) use port::Port;
 pub(crate) use router::TestRouter;
 pub(crate) use shop::{Answer, Call, FakeShop};
 pub(crate) use smtp::{Act, DrivenServer, Taken};
+pub(crate) use terminal::Terminal;
 
 /// Long enough for a slow machine; a test that waits this long has failed.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);

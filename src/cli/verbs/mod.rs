@@ -3,31 +3,22 @@
 //! The daemon writes a wish down before anything is done, and does it to its end whether or not anybody waits. The
 //! command only looks on.
 
-use std::io::{self, IsTerminal, Write};
+mod wish;
+
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use indicatif::{ProgressBar, ProgressStyle};
 use jiff::Timestamp;
-use serde_json::json;
 
 use super::check::Format;
-use super::daemon::{Daemon, runtime};
-use super::page::beside;
 use super::words::{duration, kind_pattern, modes, time};
-use crate::admin::{AskedVerb, VERBS, VerbStanding, VerbStatus, VerbWish};
 use crate::domain::{
     Clock, DestinationFilter, Ended, KindPattern, Mode, NotificationId, Pause, Period, Scope, Selection, ShopId,
     SystemClock, Verb,
 };
-use crate::outbox::{VerbId, VerbResult};
-
-/// How often it looks how far the daemon has come.
-const EVERY: Duration = Duration::from_millis(200);
-/// As a shell says it of a program that SIGINT has ended.
-const INTERRUPTED: u8 = 130;
+use wish::Wish;
 
 /// Which destinations are meant.
 #[derive(Args, Clone, Debug)]
@@ -130,6 +121,8 @@ impl Chosen {
 ///
 /// A replay goes to the end of its token's queue: what was given up arrives after newer notifications of that token.
 ///
+/// What is replayed of a time, or to a shop, is counted first, and has to be agreed to.
+///
 /// Exit codes: 0 something is replayed, 1 nothing is, or no daemon answers.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
@@ -149,6 +142,9 @@ pub(super) struct ReplayOptions {
     /// Only says what would be done.
     #[arg(long)]
     dry_run: bool,
+    /// Asks nothing.
+    #[arg(long)]
+    yes: bool,
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
 }
@@ -162,16 +158,22 @@ enum EndedState {
 
 /// Gives up waiting deliveries for good, so that what waits behind them goes on. They can be replayed.
 ///
+/// Unless one notification is named, they are counted first, and that has to be agreed to.
+///
 /// Exit codes: 0 something is cancelled, 1 nothing is, or no daemon answers.
 #[derive(Args, Debug)]
-#[command(after_help = "Example:
-  ipn-router cancel --notification 01990a7c-7e5b-7000-8000-0123456789ab --shop 23456789")]
+#[command(after_help = "Examples:
+  ipn-router cancel --notification 01990a7c-7e5b-7000-8000-0123456789ab --shop 23456789
+  ipn-router cancel --shop 23456789 --mode test --since 2h")]
 pub(super) struct CancelOptions {
     #[command(flatten)]
     chosen: Chosen,
     /// Only says what would be done.
     #[arg(long)]
     dry_run: bool,
+    /// Asks nothing.
+    #[arg(long)]
+    yes: bool,
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
 }
@@ -194,6 +196,8 @@ pub(super) struct ReleaseOptions {
 
 /// Gives a shop that joined later what it would have got, as far back as bodies are kept.
 ///
+/// How much that is is said first, and has to be agreed to.
+///
 /// Exit codes: 0 something is sent, 1 nothing is, or no daemon answers.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
@@ -213,6 +217,9 @@ pub(super) struct BackfillOptions {
     /// Only says what would be done.
     #[arg(long)]
     dry_run: bool,
+    /// Asks nothing.
+    #[arg(long)]
+    yes: bool,
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
 }
@@ -226,11 +233,11 @@ pub(super) fn pause(file: &Path, options: &PauseOptions) -> anyhow::Result<ExitC
         destinations: options.which.filter(),
         until,
     });
-    do_it(file, verb, false, options.format)
+    Wish::of(verb).carry_out(file, options.format)
 }
 
 pub(super) fn resume(file: &Path, options: &ResumeOptions) -> anyhow::Result<ExitCode> {
-    do_it(file, Verb::Resume(options.which.filter()), false, options.format)
+    Wish::of(Verb::Resume(options.which.filter())).carry_out(file, options.format)
 }
 
 pub(super) fn replay(file: &Path, options: &ReplayOptions) -> anyhow::Result<ExitCode> {
@@ -244,21 +251,30 @@ pub(super) fn replay(file: &Path, options: &ReplayOptions) -> anyhow::Result<Exi
         ended,
         as_new: options.as_new,
     };
-    do_it(file, verb, options.dry_run, options.format)
+    Wish {
+        verb,
+        dry_run: options.dry_run,
+        yes: options.yes,
+    }
+    .carry_out(file, options.format)
 }
 
 pub(super) fn cancel(file: &Path, options: &CancelOptions) -> anyhow::Result<ExitCode> {
-    do_it(
-        file,
-        Verb::Cancel(options.chosen.selection()?),
-        options.dry_run,
-        options.format,
-    )
+    Wish {
+        verb: Verb::Cancel(options.chosen.selection()?),
+        dry_run: options.dry_run,
+        yes: options.yes,
+    }
+    .carry_out(file, options.format)
 }
 
 pub(super) fn release(file: &Path, options: &ReleaseOptions) -> anyhow::Result<ExitCode> {
     let notification = options.id;
-    do_it(file, Verb::Release { notification }, options.dry_run, options.format)
+    Wish {
+        dry_run: options.dry_run,
+        ..Wish::of(Verb::Release { notification })
+    }
+    .carry_out(file, options.format)
 }
 
 pub(super) fn backfill(file: &Path, options: &BackfillOptions) -> anyhow::Result<ExitCode> {
@@ -267,129 +283,17 @@ pub(super) fn backfill(file: &Path, options: &BackfillOptions) -> anyhow::Result
         mode: options.mode,
         received: period(options.since, options.until),
     };
-    do_it(file, verb, options.dry_run, options.format)
+    Wish {
+        verb,
+        dry_run: options.dry_run,
+        yes: options.yes,
+    }
+    .carry_out(file, options.format)
 }
 
 fn period(since: Option<Timestamp>, until: Option<Timestamp>) -> Period {
     Period {
         from: since.unwrap_or(Timestamp::UNIX_EPOCH),
         until: until.unwrap_or(Timestamp::MAX),
-    }
-}
-
-fn do_it(file: &Path, verb: Verb, dry_run: bool, format: Format) -> anyhow::Result<ExitCode> {
-    let daemon = Daemon::of(file)?;
-    let replays = matches!(verb, Verb::Replay { .. });
-    let asked: AskedVerb = daemon.ask(VERBS, &VerbWish { verb, dry_run })?;
-    let (id, result) = match asked {
-        AskedVerb::Foreseen(result) => (None, Some(result)),
-        AskedVerb::Asked(id) => (Some(id), wait_for(&daemon, id)?),
-    };
-    let Some(result) = result else {
-        eprint_interrupted(id)?;
-        return Ok(ExitCode::from(INTERRUPTED));
-    };
-    let mut out = anstream::stdout().lock();
-    match format {
-        Format::Json => {
-            let json = json!({ "verb": id, "dry_run": dry_run, "result": result });
-            writeln!(out, "{json:#}")?;
-        }
-        Format::Text => print(&result, dry_run, replays, &mut out)?,
-    }
-    let is_done = result.done > 0 && result.failed.is_none();
-    Ok(if is_done { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-fn eprint_interrupted(id: Option<VerbId>) -> io::Result<()> {
-    let number = id.map_or_else(String::new, |id| format!(" (number {id})"));
-    writeln!(
-        io::stderr(),
-        "The daemon carries it out all the same{number}; ipn-router status says whether something is still to be done."
-    )
-}
-
-fn print(result: &VerbResult, dry_run: bool, replays: bool, out: &mut impl Write) -> io::Result<()> {
-    if dry_run {
-        writeln!(out, "This would come of it: {result}. Nothing was done.")?;
-    } else {
-        writeln!(out, "{}.", capitalized(&result.to_string()))?;
-    }
-    if replays && result.done > 0 {
-        let text = "What is replayed goes to the end of its token's queue: it arrives after newer notifications of \
-                    that token.";
-        beside(out, "", 0, text)?;
-    }
-    Ok(())
-}
-
-fn capitalized(text: &str) -> String {
-    let mut letters = text.chars();
-    letters
-        .next()
-        .map(|first| first.to_uppercase().chain(letters).collect())
-        .unwrap_or_default()
-}
-
-/// Until it is done; `None` if whoever waits does not want to any more.
-fn wait_for(daemon: &Daemon, id: VerbId) -> anyhow::Result<Option<VerbResult>> {
-    let path = format!("{VERBS}/{id}");
-    runtime()?.block_on(async {
-        let interrupted = tokio::signal::ctrl_c();
-        tokio::pin!(interrupted);
-        let mut progress = Progress::default();
-        loop {
-            let status: VerbStatus = daemon.look_on(&path).await?;
-            if status.standing == VerbStanding::Done {
-                progress.end();
-                return Ok(Some(status.result));
-            }
-            progress.show(&status);
-            tokio::select! {
-                _ = &mut interrupted => {
-                    progress.end();
-                    return Ok(None);
-                }
-                () = tokio::time::sleep(EVERY) => {}
-            }
-        }
-    })
-}
-
-/// How far it has come, on a terminal only.
-#[derive(Default)]
-struct Progress {
-    bar: Option<ProgressBar>,
-    most_left: u64,
-}
-
-impl Progress {
-    fn show(&mut self, status: &VerbStatus) {
-        if !io::stderr().is_terminal() {
-            return;
-        }
-        self.most_left = self.most_left.max(status.left);
-        let bar = self.bar.get_or_insert_with(ProgressBar::no_length);
-        // A backfill does not know how much there is to look at.
-        if self.most_left > 0 {
-            bar.set_length(self.most_left);
-            bar.set_position(self.most_left - status.left);
-        }
-        let template = if self.most_left > 0 {
-            "[{bar:30}] {percent}% {msg}"
-        } else {
-            "{spinner} {msg}"
-        };
-        if let Ok(style) = ProgressStyle::with_template(template) {
-            bar.set_style(style);
-        }
-        bar.set_message(format!("{} done", status.result.done));
-        bar.tick();
-    }
-
-    fn end(&mut self) {
-        if let Some(bar) = self.bar.take() {
-            bar.finish_and_clear();
-        }
     }
 }
