@@ -185,6 +185,7 @@ impl App {
             since: clock.now(),
             listen: config.receiver.listen,
             configuration: hash.clone(),
+            waits_for_restart: Vec::new(),
             refused: None,
         });
         let parts = Parts {

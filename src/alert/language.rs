@@ -38,7 +38,7 @@ impl Language {
     }
 
     /// How long, in the two largest units.
-    pub(super) fn lasting(self, from: Timestamp, to: Timestamp) -> String {
+    pub fn lasting(self, from: Timestamp, to: Timestamp) -> String {
         let seconds = to.duration_since(from).max(SignedDuration::ZERO).as_secs();
         let day = self.say("d", "j");
         match seconds {

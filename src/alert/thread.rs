@@ -33,7 +33,10 @@ impl Seen {
         now: Timestamp,
     ) -> Self {
         let told = remembered(&row);
-        let acknowledged = row.acknowledged.map(|(at, until)| Acknowledgement { at, until });
+        let acknowledged = row.acknowledged.as_ref().map(|told| Acknowledgement {
+            at: told.at,
+            until: told.until,
+        });
         // Nobody has tried it since it was resumed, or is served again: whether it still fails will be seen.
         let is_stale = row.incident.last_failure.at < row.tried_from && row.tried_from <= now;
         let facts = Facts {

@@ -18,6 +18,8 @@ use crate::verify::Keyring;
 pub(super) struct Reloader {
     /// The main file.
     path: PathBuf,
+    /// As of the start: what only a restart changes runs as this has it.
+    started: Config,
     running: Config,
     hash: String,
     control: Control,
@@ -41,6 +43,7 @@ impl Reloader {
     ) -> Self {
         Self {
             path,
+            started: running.clone(),
             running,
             hash,
             control,
@@ -166,10 +169,17 @@ impl Reloader {
         let configuration = self.note(hash.clone(), &loaded.texts, &who.to_string()).await?;
         self.control.switch(ready, configuration).await;
         self.running = loaded.config;
-        let configuration = hash.clone();
-        self.control
-            .running
-            .send_modify(|running| running.configuration = configuration);
+        let waits_for_restart = config::changes(&self.started, &self.running)
+            .into_iter()
+            .filter_map(|change| match change {
+                Change::Restart(part) => Some(part),
+                _ => None,
+            })
+            .collect();
+        self.control.running.send_modify(|running| {
+            running.configuration.clone_from(&hash);
+            running.waits_for_restart = waits_for_restart;
+        });
         self.hash = hash;
         Ok(())
     }

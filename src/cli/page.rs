@@ -5,6 +5,8 @@ use std::io::{self, Write};
 use anstyle::Style;
 use jiff::Timestamp;
 
+use crate::alert::Language;
+
 /// Columns of the terminal that everybody has.
 pub(super) const WIDTH: usize = 80;
 
@@ -41,13 +43,7 @@ pub(super) fn at(time: Timestamp) -> String {
 
 /// How long it is since a time, in its two largest units.
 pub(super) fn lasting(from: Timestamp, to: Timestamp) -> String {
-    let seconds = to.duration_since(from).as_secs().max(0);
-    match (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60) {
-        (0, 0, 0) => format!("{seconds} s"),
-        (0, 0, minutes) => format!("{minutes} min"),
-        (0, hours, minutes) => format!("{hours} h {minutes} min"),
-        (days, hours, _) => format!("{days} d {hours} h"),
-    }
+    Language::English.lasting(from, to)
 }
 
 /// A number of bytes as people say it.
@@ -99,17 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn durations_and_sizes_are_short() {
-        let time = |second| Timestamp::from_second(second).unwrap();
-        for (seconds, text) in [
-            (-5, "0 s"),
-            (59, "59 s"),
-            (60, "1 min"),
-            (3_600, "1 h 0 min"),
-            (90_000, "1 d 1 h"),
-        ] {
-            assert_eq!(lasting(time(0), time(seconds)), text);
-        }
+    fn sizes_are_short() {
         for (bytes, text) in [
             (0, "0 bytes"),
             (1_000, "1.0 kB"),

@@ -11,7 +11,7 @@ use super::check::Format;
 use super::daemon::Daemon;
 use super::page::{at, beside, columns, lasting, size};
 use super::verify::{BAD, GOOD};
-use crate::admin::{DestinationStatus, IncidentLine, MailLine, STATUS, Status};
+use crate::admin::{DestinationStatus, IncidentLine, MailLine, RefusedReload, STATUS, Status};
 use crate::outbox::{AttemptLine, MOST_COUNTED};
 
 /// Says how the running daemon stands: destinations, what waits, what fails.
@@ -49,6 +49,13 @@ fn print(status: &Status, out: &mut impl Write) -> io::Result<()> {
     beside(out, "ipn-router", COLUMN, &running)?;
     let configuration: String = status.configuration.chars().take(12).collect();
     beside(out, "config", COLUMN, &configuration)?;
+    if !status.waits_for_restart.is_empty() {
+        let parts = status.waits_for_restart.join(", ");
+        beside(out, "", COLUMN, &format!("changed, and waits for a restart: {parts}"))?;
+    }
+    if let Some(refused) = &status.refused_reload {
+        print_refused(refused, now, out)?;
+    }
     beside(out, "receiver", COLUMN, &status.listen.to_string())?;
     if let Some(space) = status.space {
         let text = format!("{}, {} free", size(space.used), size(space.free));
@@ -69,7 +76,7 @@ fn print(status: &Status, out: &mut impl Write) -> io::Result<()> {
         ("quarantined", totals.quarantined, "ipn-router list --state quarantined"),
         ("e-mails", totals.emails_waiting, "to be sent"),
         ("not mailed", totals.emails_failed, "given up; the log says why"),
-        ("asked for", totals.verbs_waiting, ""),
+        ("asked for", totals.verbs_waiting, "by operators, and under way"),
     ] {
         if count > 0 {
             beside(out, label, COLUMN, format!("{}   {command}", counted(count)).trim_end())?;
@@ -95,6 +102,28 @@ fn print(status: &Status, out: &mut impl Write) -> io::Result<()> {
     for incident in &status.incidents {
         writeln!(out)?;
         print_incident(incident, now, out)?;
+    }
+    Ok(())
+}
+
+/// Why the files are not what runs.
+fn print_refused(refused: &RefusedReload, now: Timestamp, out: &mut impl Write) -> io::Result<()> {
+    let ago = lasting(refused.at, now);
+    let (what, reasons): (_, Vec<_>) = if refused.wants_confirmation() {
+        let dangers = refused
+            .verdict
+            .changes
+            .iter()
+            .filter_map(|change| change.danger.as_ref());
+        ("needs `ipn-router reload --confirm`", dangers.collect())
+    } else {
+        let errors = refused.verdict.problems.iter().filter(|problem| problem.is_error);
+        ("was refused", errors.map(|problem| &problem.line).collect())
+    };
+    let text = format!("the reload {ago} ago by {} {what}; this one runs on", refused.by);
+    beside(out, "", COLUMN, &text)?;
+    for reason in reasons {
+        beside(out, "", COLUMN, reason)?;
     }
     Ok(())
 }
@@ -179,6 +208,15 @@ pub(super) fn print_incident(incident: &IncidentLine, now: Timestamp, out: &mut 
     beside(out, "  attempts", COLUMN, &failures)?;
     let last = format!("{}: {}", at(incident.last_failure_at), incident.failing);
     beside(out, "  last", COLUMN, &last)?;
+    if let Some(acknowledged) = &incident.acknowledged {
+        let by = format!("{} at {}", acknowledged.by, at(acknowledged.at));
+        let text = match acknowledged.until {
+            Some(until) if until <= now => format!("{by}; that held until {}", at(until)),
+            Some(until) => format!("{by}, until {}", at(until)),
+            None => format!("{by}, until it is over"),
+        };
+        beside(out, "  taken by", COLUMN, &text)?;
+    }
     if !incident.detail.is_empty() && !incident.failing.contains(&incident.detail) {
         beside(out, "", COLUMN, &incident.detail)?;
     }

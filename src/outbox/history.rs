@@ -6,22 +6,12 @@ use serde::{Deserialize, Serialize};
 use super::{IncidentRow, Outbox, OutboxError, VerbRow, sqlite};
 use crate::domain::Audited;
 
-/// An incident, with what was told of it and who looks after it.
+/// An incident, with what was told of it.
 #[derive(Clone, Debug)]
 pub struct IncidentStory {
     pub row: IncidentRow,
-    pub acknowledged: Option<Acknowledgement>,
     /// The newest first.
     pub emails: Vec<EmailLine>,
-}
-
-/// Who looks after an incident.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Acknowledgement {
-    pub at: Timestamp,
-    pub by: String,
-    /// `None`: until it is over.
-    pub until: Option<Timestamp>,
 }
 
 /// An e-mail, without its text.

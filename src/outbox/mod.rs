@@ -64,7 +64,7 @@ use cache::Cache;
 use room::Room;
 
 pub use configurations::{KeptConfiguration, KeptText};
-pub use history::{Acknowledgement, AuditRecord, EmailLine, EmailState, EmailsWanted, IncidentStory};
+pub use history::{AuditRecord, EmailLine, EmailState, EmailsWanted, IncidentStory};
 pub use inbox::{Inbox, News};
 pub use look::{StoreLook, StoreState, look};
 pub use persons::{Erased, Trace};
@@ -73,9 +73,9 @@ pub use reads::{
     Item, ItemPage, MOST_COUNTED, NotificationLine, Shown, ShownDelivery, Space, Totals, Wanted, WantedState, space,
 };
 pub use rows::{
-    Accepted, Acknowledged, AttemptRecord, Complaint, DueEmail, Gone, Head, HeldEmail, IncidentRow, Lease, Named,
-    NewEmail, Next, Old, OutboxError, Owned, Page, StoredNotification, Telling, TroubleRow, UntoldAttempt, Waiting,
-    WaitingNotification,
+    Accepted, Acknowledged, Acknowledgement, AttemptRecord, Complaint, DueEmail, Gone, Head, HeldEmail, IncidentRow,
+    Lease, Named, NewEmail, Next, Old, OutboxError, Owned, Page, StoredNotification, Telling, TroubleRow,
+    UntoldAttempt, Waiting, WaitingNotification,
 };
 pub use sqlite::{BackupError, Copy, OpenError, back_up};
 pub use verbs::{Batch, Foreseen, Found, Kept, LeftOut, Progress, Rerouted, VerbId, VerbResult, VerbRow, VerbState};

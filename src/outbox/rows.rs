@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::domain::{
     DestinationKey, Format, Incident, Lane, LastFailure, LegalEntityId, Matter, Mode, NotificationId, ShopId, Trouble,
@@ -227,12 +229,20 @@ pub struct IncidentRow {
     pub told: String,
     /// The incident in whose thread it is told, with others.
     pub told_with: Option<i64>,
-    /// When somebody has acknowledged it, and until when that holds.
-    pub acknowledged: Option<(Timestamp, Option<Timestamp>)>,
+    pub acknowledged: Option<Acknowledgement>,
     /// Whether an operator has paused the destination.
     pub is_paused: bool,
     /// When the destination was last resumed, or came back from parking.
     pub tried_from: Timestamp,
+}
+
+/// Who looks after an incident.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize, ToSchema)]
+pub struct Acknowledgement {
+    pub at: Timestamp,
+    pub by: String,
+    /// `None`: until it is over.
+    pub until: Option<Timestamp>,
 }
 
 /// A failed attempt of which people want an e-mail.

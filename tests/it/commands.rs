@@ -2,7 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
 
-use std::os::unix::fs::PermissionsExt;
+use std::fs::Permissions;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::process::{Output, Stdio};
 
 use ipn_router::domain::NotificationId;
@@ -140,6 +141,82 @@ async fn what_waits_for_a_paused_shop_is_found_explained_and_sent() {
 }
 
 #[tokio::test]
+async fn what_of_the_configuration_does_not_run_yet_is_told() {
+    let (acme, daemon) = start("").await;
+    let status = tells(&daemon, "status").await;
+    assert!(status["refused_reload"].is_null(), "{status:#}");
+    assert_eq!(status["waits_for_restart"], serde_json::json!([]), "{status:#}");
+
+    let toml = acme.toml("");
+    daemon.rewrite(&(toml.clone() + "[mial]\n"));
+    run(&daemon, "reload").await;
+    has(
+        &says(&daemon, "status").await,
+        &["by user", "was refused; this one runs on", "mial", "config "],
+    );
+    let refused = &tells(&daemon, "status").await["refused_reload"];
+    assert_eq!(refused["verdict"]["verdict"], "refused", "{refused:#}");
+
+    says(&daemon, &format!("pause --shop {LYON}")).await;
+    daemon
+        .gateway()
+        .sends(&Form::token_created(PARIS, "token-1").signed())
+        .await;
+    daemon.rewrite(
+        &toml
+            .replace("event_url", "# event_url")
+            .replace("event_secret", "# event_secret"),
+    );
+    run(&daemon, "reload").await;
+    has(&says(&daemon, "status").await, &["needs `ipn-router reload --confirm`"]);
+
+    daemon.rewrite(&(toml.clone() + "[admin]\npublic_url = \"https://ipn.acme.example/\"\n"));
+    says(&daemon, "reload").await;
+    let status = says(&daemon, "status").await;
+    has(&status, &["changed, and waits for a restart: [admin]"]);
+    assert!(
+        !status.contains("this one runs on"),
+        "the last one was applied: {status}"
+    );
+    daemon.rewrite(&toml);
+    says(&daemon, "reload").await;
+    assert!(
+        !says(&daemon, "status").await.contains("restart"),
+        "as it was at the start"
+    );
+}
+
+/// The socket's mode is what keeps others out.
+#[tokio::test]
+async fn who_may_not_ask_is_told_whom_the_socket_is_for() {
+    let (_acme, daemon) = start("").await;
+    let home = daemon.home.path("");
+    let socket = daemon.home.path("ipn-router.sock");
+    let group = std::fs::metadata(&socket).unwrap().gid();
+    let mut status = command(&daemon, "status");
+    if rustix::process::getuid().is_root() {
+        // Root may everything: another user tries it, with a program and a configuration that he can read.
+        std::fs::set_permissions(&home, Permissions::from_mode(0o755)).unwrap();
+        let program = home.join("program");
+        std::fs::copy(env!("CARGO_BIN_EXE_ipn-router"), &program).unwrap();
+        status = Command::new(program);
+        status
+            .args(["status", "--config"])
+            .arg(daemon.home.path("ipn-router.toml"));
+        status.uid(65_534).gid(65_534);
+    } else {
+        std::fs::set_permissions(&socket, Permissions::from_mode(0o000)).unwrap();
+    }
+    let output = status.output().await.unwrap();
+    let text = said(&output);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    has(&text, &["ipn-router.sock is for root, the user", "try sudo"]);
+    if group == 0 {
+        has(&text, &["and the group root: try sudo"]);
+    }
+}
+
+#[tokio::test]
 async fn pause_for_some_time_ends_by_itself() {
     let (acme, daemon) = start("").await;
     says(&daemon, &format!("pause --shop {LYON} --for 1s")).await;
@@ -189,7 +266,20 @@ async fn what_was_given_up_is_found_and_replayed() {
         &says(&daemon, &format!("ack {incident} --for 4h")).await,
         &["Noted: no reminders"],
     );
+    has(
+        &says(&daemon, "status").await,
+        &[&format!("incident {incident}"), "taken by user", ", until 2"],
+    );
     assert_eq!(tells(&daemon, &format!("ack {incident}")).await["incidents"], 1);
+    has(
+        &says(&daemon, &format!("show incident {incident}")).await,
+        &["until it is over"],
+    );
+    let acknowledged = &tells(&daemon, "status").await["incidents"][0]["acknowledged"];
+    assert!(
+        acknowledged["by"].is_string() && acknowledged["until"].is_null(),
+        "{acknowledged}"
+    );
     let foreseen = tells(&daemon, &format!("replay --incident {incident} --dry-run")).await;
     assert_eq!(
         (&foreseen["result"]["done"], &foreseen["dry_run"]),

@@ -73,6 +73,8 @@ pub struct Running {
     pub listen: SocketAddr,
     /// The hash of the configuration's texts.
     pub configuration: String,
+    /// What of it only the next restart changes.
+    pub waits_for_restart: Vec<&'static str>,
     /// Why the files are not what runs, if that was asked for last.
     pub refused: Option<RefusedReload>,
 }

@@ -30,7 +30,7 @@ pub struct Reload {
 }
 
 /// A reload that changed nothing, although something was to change.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize, ToSchema)]
 pub struct RefusedReload {
     pub at: Timestamp,
     /// Who has asked for it.

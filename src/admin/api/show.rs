@@ -9,7 +9,9 @@ use utoipa::ToSchema;
 use super::why::{Why, why};
 use super::{InPath, Parts, Refusal, Refusals};
 use crate::domain::{DestinationKey, NotificationId, Symptom};
-use crate::outbox::{ConfigurationLine, DestinationLoad, IncidentRow, NotificationLine, Shown, ShownDelivery};
+use crate::outbox::{
+    Acknowledgement, ConfigurationLine, DestinationLoad, IncidentRow, NotificationLine, Shown, ShownDelivery,
+};
 
 /// Incidents, by their numbers.
 pub const INCIDENTS: &str = "/v1/incidents";
@@ -76,6 +78,8 @@ pub struct IncidentLine {
     pub detail: String,
     /// The beginning of the last answer that was a failure, masked.
     pub answer: String,
+    /// Who looks after it, if anybody has said so.
+    pub acknowledged: Option<Acknowledgement>,
 }
 
 impl From<&IncidentRow> for IncidentLine {
@@ -97,6 +101,7 @@ impl From<&IncidentRow> for IncidentLine {
             },
             detail: last.detail.clone(),
             answer: last.answer.clone(),
+            acknowledged: row.acknowledged.clone(),
         }
     }
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::show::IncidentLine;
-use super::{Parts, Refusal, Refusals};
+use super::{Parts, Refusal, Refusals, RefusedReload};
 use crate::alert::MailState;
 use crate::domain::{Circle, DestinationKey, LegalEntityId, Mode};
 use crate::outbox::{DestinationLine, DestinationLoad, OutboxError, Space, Totals, space};
@@ -25,6 +25,10 @@ pub struct Status {
     pub since: Timestamp,
     /// The hash of the configuration that runs.
     pub configuration: String,
+    /// Parts of the configuration that the next restart changes.
+    pub waits_for_restart: Vec<String>,
+    /// The last reload, if it was refused.
+    pub refused_reload: Option<RefusedReload>,
     /// Where the gateway's calls arrive.
     #[schema(value_type = String)]
     pub listen: SocketAddr,
@@ -110,6 +114,8 @@ pub(in crate::admin) async fn look(parts: &Parts) -> Result<Status, OutboxError>
         now: parts.clock.now(),
         since: running.since,
         configuration: running.configuration,
+        waits_for_restart: running.waits_for_restart.into_iter().map(str::to_owned).collect(),
+        refused_reload: running.refused,
         listen: running.listen,
         space: space(&parts.store).ok(),
         totals: outbox.totals().await?,

@@ -1,9 +1,10 @@
 //! Why a delivery stands where it stands, for somebody who asks at night.
 
-use jiff::{SignedDuration, Timestamp, Unit};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::alert::Language;
 use crate::outbox::{AttemptLine, DeliveryState, NotificationLine, ShownDelivery};
 
 /// Why, in one or two sentences, and the command that helps, if there is one.
@@ -154,19 +155,7 @@ fn at(time: Timestamp) -> String {
 }
 
 fn ago(time: Timestamp, now: Timestamp) -> String {
-    format!("{} ago (at {})", lasting(now.duration_since(time)), at(time))
-}
-
-/// A duration as people say it, in its two largest units.
-fn lasting(duration: SignedDuration) -> String {
-    let seconds = duration.round(Unit::Second).unwrap_or(duration).as_secs().max(0);
-    let (days, hours, minutes) = (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60);
-    match (days, hours, minutes) {
-        (0, 0, 0) => format!("{seconds} s"),
-        (0, 0, minutes) => format!("{minutes} min"),
-        (0, hours, minutes) => format!("{hours} h {minutes} min"),
-        (days, hours, _) => format!("{days} d {hours} h"),
-    }
+    format!("{} ago (at {})", Language::English.lasting(time, now), at(time))
 }
 
 #[cfg(test)]
@@ -323,18 +312,5 @@ mod tests {
             why.why.contains("cannot be replayed") && why.command.is_none(),
             "{why:?}"
         );
-    }
-
-    #[test]
-    fn durations_have_two_units_at_most() {
-        for (seconds, text) in [
-            (-5, "0 s"),
-            (59, "59 s"),
-            (60, "1 min"),
-            (3_600, "1 h 0 min"),
-            (90_000, "1 d 1 h"),
-        ] {
-            assert_eq!(lasting(SignedDuration::from_secs(seconds)), text);
-        }
     }
 }

@@ -145,23 +145,19 @@ pub(super) async fn incident(
             format!("There is no incident {id}."),
         ));
     };
-    let IncidentStory {
-        row,
-        acknowledged,
-        emails,
-    } = story;
+    let IncidentStory { row, emails } = story;
     let (destination, load) = destination(parts, &row.destination).await?;
     let paused = destination.as_ref().and_then(|line| line.paused_since);
     let when = |at| When::new(at, now);
     let page = IncidentPage {
         frame,
         incident: Incident::of(&row, parts, now),
-        buttons: buttons(&row, acknowledged.is_some(), paused.is_some()),
+        buttons: buttons(&row, row.acknowledged.is_some(), paused.is_some()),
         oldest: load.oldest.map(when),
         next_attempt: load.next_attempt.map(when),
         load,
         paused: paused.map(when),
-        acknowledged: acknowledged.map(|told| Acknowledged::of(told, now)),
+        acknowledged: row.acknowledged.map(|told| Acknowledged::of(told, now)),
         told_with: row.told_with.filter(|with| *with != id),
         emails: emails.into_iter().map(|line| Email::of(line, now)).collect(),
     };

@@ -9,21 +9,32 @@ use rusqlite::{Connection, OptionalExtension, Row};
 use super::read;
 use super::writer::{AfterCommit, Ledger};
 use crate::domain::{Audited, DestinationKey, Incident};
-use crate::outbox::{Acknowledged, Inbox, IncidentRow, Lease, News};
+use crate::outbox::{Acknowledged, Acknowledgement, Inbox, IncidentRow, Lease, News};
 
 const NEWEST_INCIDENT: &str = "SELECT id, facts, closed_at IS NULL FROM incidents INDEXED BY incidents_destination
   WHERE destination = ? ORDER BY id DESC LIMIT 1";
 
+/// The columns of [`incident`].
+macro_rules! of_incident {
+    () => {
+        "i.id, t.legal_entity, t.shop, t.mode, t.rendition, i.version, i.facts, i.told, i.told_with,
+         i.acknowledged_at, i.acknowledged_by, i.acknowledged_until, t.paused IS NOT NULL, t.give_up_from"
+    };
+}
+pub(super) use of_incident;
+
 /// Open ones, those that were not seen as they are, and those that are told together with them.
-const TO_TELL: &str = "WITH changed(id, told_with) AS (
+const TO_TELL: &str = concat!(
+    "WITH changed(id, told_with) AS (
     SELECT id, told_with FROM incidents INDEXED BY incidents_open WHERE closed_at IS NULL
     UNION SELECT id, told_with FROM incidents INDEXED BY incidents_unseen WHERE seen <> version)
-  SELECT i.id, d.legal_entity, d.shop, d.mode, d.rendition, i.version, i.facts, i.told, i.told_with,
-    i.acknowledged_at, i.acknowledged_until, d.paused IS NOT NULL, d.give_up_from
-  FROM incidents i JOIN destinations d ON d.id = i.destination
+  SELECT ",
+    of_incident!(),
+    " FROM incidents i JOIN destinations t ON t.id = i.destination
   WHERE i.id IN (SELECT id FROM changed
     UNION SELECT id FROM incidents INDEXED BY incidents_told_with WHERE told_with IN (SELECT told_with FROM changed))
-  ORDER BY i.id LIMIT ?";
+  ORDER BY i.id LIMIT ?"
+);
 
 pub(in crate::outbox) fn unseen_incidents(connection: &Connection, limit: u32) -> rusqlite::Result<Vec<IncidentRow>> {
     let mut statement = connection.prepare_cached(TO_TELL)?;
@@ -40,7 +51,14 @@ pub(in crate::outbox) fn unseen_incidents(connection: &Connection, limit: u32) -
 }
 
 pub(super) fn incident(row: &Row<'_>) -> rusqlite::Result<IncidentRow> {
-    let acknowledged_until = read::optional_timestamp(row, 10)?;
+    let acknowledged = match (read::optional_timestamp(row, 9)?, row.get(10)?) {
+        (Some(at), Some(by)) => Some(Acknowledgement {
+            at,
+            by,
+            until: read::optional_timestamp(row, 11)?,
+        }),
+        _ => None,
+    };
     Ok(IncidentRow {
         id: row.get(0)?,
         destination: read::destination_key(row, 1)?,
@@ -48,9 +66,9 @@ pub(super) fn incident(row: &Row<'_>) -> rusqlite::Result<IncidentRow> {
         incident: read::json(&row.get::<_, String>(6)?)?,
         told: row.get(7)?,
         told_with: row.get(8)?,
-        acknowledged: read::optional_timestamp(row, 9)?.map(|at| (at, acknowledged_until)),
-        is_paused: row.get(11)?,
-        tried_from: read::timestamp(row, 12)?,
+        acknowledged,
+        is_paused: row.get(12)?,
+        tried_from: read::timestamp(row, 13)?,
     })
 }
 

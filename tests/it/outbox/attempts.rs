@@ -70,6 +70,33 @@ async fn with(tokens: &[&str]) -> (TestStore, Outbox, Lease, Arc<Inbox>) {
     (store, outbox, owned.lease, inbox)
 }
 
+/// A retry may come after the first attempt of a newer delivery.
+#[tokio::test]
+async fn last_answer_is_the_last_in_time() {
+    let (_store, outbox, lease, inbox) = with(&["a", "b"]).await;
+    let id = outbox.destinations().await.unwrap().into_iter();
+    let (id, _) = id.into_iter().find(|(_, line)| line.key == paris()).unwrap();
+    let last = async || outbox.load(id).await.unwrap().last_attempt;
+    assert_eq!(last().await, None);
+    let first = failed(attempt(lease, 1, "a"), 30);
+    let begun = first.started_at;
+    record(&outbox, &inbox, first.clone()).await;
+    let delivered = AttemptRecord {
+        started_at: begun + SignedDuration::from_secs(10),
+        ..attempt(lease, 2, "b")
+    };
+    record(&outbox, &inbox, delivered).await;
+    assert_eq!(last().await.unwrap().status, Some(200));
+    let retry = AttemptRecord {
+        attempt: 2,
+        started_at: begun + SignedDuration::from_secs(30),
+        ..first
+    };
+    record(&outbox, &inbox, retry).await;
+    let last = last().await.unwrap();
+    assert_eq!((last.attempt, last.cause.as_deref()), (2, Some("connect")));
+}
+
 #[tokio::test]
 async fn pages_go_through_everything_that_is_open() {
     let (_store, outbox, lease, inbox) = with(&["a", "b", "a", "c", "a"]).await;

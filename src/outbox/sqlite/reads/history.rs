@@ -1,24 +1,16 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row};
 
-use super::super::incidents::incident;
+use super::super::incidents::{incident, of_incident};
 use super::super::read::{json, timestamp};
 use super::super::verbs::verb_row;
 use super::{time_if_any, time_unless_zero};
 use crate::domain::one_line;
-use crate::outbox::history::{Acknowledgement, AuditRecord, EmailLine, EmailState, EmailsWanted, IncidentStory};
+use crate::outbox::history::{AuditRecord, EmailLine, EmailState, EmailsWanted, IncidentStory};
 use crate::outbox::{IncidentRow, VerbRow};
 
-/// Attempts that are looked at to tell how many there were of late.
-const ATTEMPTS_COUNTED: u32 = 1_000;
-
-/// The columns of [`incident`].
-macro_rules! of_incident {
-    () => {
-        "i.id, t.legal_entity, t.shop, t.mode, t.rendition, i.version, i.facts, i.told, i.told_with,
-         i.acknowledged_at, i.acknowledged_until, t.paused IS NOT NULL, t.give_up_from"
-    };
-}
+/// Attempts that are looked at to tell how many there were of late, and which was the last.
+pub(super) const ATTEMPTS_COUNTED: u32 = 1_000;
 
 /// The columns of [`email_line`].
 macro_rules! of_email {
@@ -35,7 +27,7 @@ const INCIDENTS: &str = concat!(
 const STORY: &str = concat!(
     "SELECT ",
     of_incident!(),
-    ", i.acknowledged_by FROM incidents i JOIN destinations t ON t.id = i.destination WHERE i.id = ?"
+    " FROM incidents i JOIN destinations t ON t.id = i.destination WHERE i.id = ?"
 );
 const OF_THREAD: &str = concat!("SELECT ", of_email!(), " FROM emails WHERE thread = ?");
 const ALL_EMAILS: &str = concat!(
@@ -76,31 +68,17 @@ pub(in crate::outbox) fn incidents(
 
 pub(in crate::outbox) fn incident_story(connection: &Connection, id: i64) -> rusqlite::Result<Option<IncidentStory>> {
     let snapshot = connection.unchecked_transaction()?;
-    let story = snapshot
-        .prepare_cached(STORY)?
-        .query_row([id], |row| {
-            let by: Option<String> = row.get(13)?;
-            let row = incident(row)?;
-            Ok(IncidentStory {
-                acknowledged: match (row.acknowledged, by) {
-                    (Some((at, until)), Some(by)) => Some(Acknowledgement { at, by, until }),
-                    _ => None,
-                },
-                row,
-                emails: Vec::new(),
-            })
-        })
-        .optional()?;
-    let Some(mut story) = story else {
+    let row = snapshot.prepare_cached(STORY)?.query_row([id], incident).optional()?;
+    let Some(row) = row else {
         return Ok(None);
     };
-    story.emails = snapshot
+    let mut emails: Vec<_> = snapshot
         .prepare_cached(OF_THREAD)?
         .query_map([format!("incident-{id}")], email_line)?
         .collect::<rusqlite::Result<_>>()?;
     // The index of the threads does not know the order.
-    story.emails.sort_by_key(|email| std::cmp::Reverse(email.id));
-    Ok(Some(story))
+    emails.sort_by_key(|email| std::cmp::Reverse(email.id));
+    Ok(Some(IncidentStory { row, emails }))
 }
 
 pub(in crate::outbox) fn emails(

@@ -1,10 +1,11 @@
 use rusqlite::{Connection, OptionalExtension};
 
-use super::super::incidents;
+use super::super::incidents::{self, of_incident};
 use super::super::read::{destination_key, timestamp};
+use super::history::ATTEMPTS_COUNTED;
 use super::{attempt_line, time_if_any};
 use crate::outbox::IncidentRow;
-use crate::outbox::reads::{DestinationLine, DestinationLoad, MOST_COUNTED, Totals};
+use crate::outbox::reads::{AttemptLine, DestinationLine, DestinationLoad, MOST_COUNTED, Totals};
 
 const DESTINATIONS: &str = "SELECT t.id, t.legal_entity, t.shop, t.mode, t.rendition, t.paused, t.down, t.parked
   FROM destinations t ORDER BY t.id";
@@ -14,16 +15,21 @@ const OLDEST: &str = "SELECT since FROM deliveries INDEXED BY deliveries_open
   WHERE destination = ? AND state=0 ORDER BY seq LIMIT 1";
 const NEXT: &str = "SELECT due FROM deliveries INDEXED BY deliveries_due
   WHERE destination = ? AND state=0 AND due>0 ORDER BY due LIMIT 1";
-const LAST: &str = "SELECT n, at, ms, status, cause, detail, answer FROM attempts
-  WHERE destination = ? ORDER BY seq DESC, n DESC LIMIT 1";
+const NEWEST: &str = "SELECT seq, n, at FROM attempts WHERE destination = ? ORDER BY seq DESC, n DESC LIMIT ?";
+const ATTEMPT: &str = "SELECT n, at, ms, status, cause, detail, answer FROM attempts
+  WHERE destination = ? AND seq = ? AND n = ?";
 const OPEN: &str = "SELECT id FROM incidents INDEXED BY incidents_open WHERE destination = ? AND closed_at IS NULL";
-const ALL_OPEN: &str = "SELECT i.id, t.legal_entity, t.shop, t.mode, t.rendition, i.version, i.facts, i.told,
-  i.told_with, i.acknowledged_at, i.acknowledged_until, t.paused IS NOT NULL, t.give_up_from
-  FROM destinations t JOIN incidents i INDEXED BY incidents_open ON i.destination = t.id AND i.closed_at IS NULL
-  ORDER BY t.id";
-const INCIDENT: &str = "SELECT i.id, t.legal_entity, t.shop, t.mode, t.rendition, i.version, i.facts, i.told,
-  i.told_with, i.acknowledged_at, i.acknowledged_until, t.paused IS NOT NULL, t.give_up_from
-  FROM incidents i JOIN destinations t ON t.id = i.destination WHERE i.id = ?";
+const ALL_OPEN: &str = concat!(
+    "SELECT ",
+    of_incident!(),
+    " FROM destinations t JOIN incidents i INDEXED BY incidents_open ON i.destination = t.id AND i.closed_at IS NULL
+  ORDER BY t.id"
+);
+const INCIDENT: &str = concat!(
+    "SELECT ",
+    of_incident!(),
+    " FROM incidents i JOIN destinations t ON t.id = i.destination WHERE i.id = ?"
+);
 const KEPT: &str = "SELECT count(*) FROM (SELECT 1 FROM notifications INDEXED BY notifications_kept
   WHERE standing <> 'routed' AND standing = ? LIMIT ?)";
 const EMAILS: &str = "SELECT count(*) FROM (SELECT 1 FROM emails INDEXED BY emails_due WHERE state=0 LIMIT ?)";
@@ -32,12 +38,13 @@ const FAILED_EMAILS: &str =
 const VERBS: &str = "SELECT count(*) FROM (SELECT 1 FROM verbs INDEXED BY verbs_waiting WHERE done_at IS NULL LIMIT ?)";
 
 #[cfg(test)]
-pub(super) const QUESTIONS: [&str; 12] = [
+pub(super) const QUESTIONS: [&str; 13] = [
     DESTINATIONS,
     WAITING,
     OLDEST,
     NEXT,
-    LAST,
+    NEWEST,
+    ATTEMPT,
     OPEN,
     ALL_OPEN,
     INCIDENT,
@@ -74,15 +81,31 @@ pub(in crate::outbox) fn load(connection: &Connection, destination: i64) -> rusq
             .query_row((destination, MOST_COUNTED), |row| row.get(0))?,
         oldest: time(OLDEST)?,
         next_attempt: time(NEXT)?,
-        last_attempt: snapshot
-            .prepare_cached(LAST)?
-            .query_row([destination], attempt_line)
-            .optional()?,
+        last_attempt: last_attempt(&snapshot, destination)?,
         incident: snapshot
             .prepare_cached(OPEN)?
             .query_row([destination], |row| row.get(0))
             .optional()?,
     })
+}
+
+/// The last one in time. It may be a retry of an older delivery, or a probe; but deliveries are attempted nearly in their
+/// order, so it is one of the newest.
+fn last_attempt(connection: &Connection, destination: i64) -> rusqlite::Result<Option<AttemptLine>> {
+    let mut newest = connection.prepare_cached(NEWEST)?;
+    let mut rows = newest.query((destination, ATTEMPTS_COUNTED))?;
+    let mut last: Option<(i64, i64, i64)> = None;
+    while let Some(row) = rows.next()? {
+        let (seq, n, at) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        if last.is_none_or(|(.., latest)| at > latest) {
+            last = Some((seq, n, at));
+        }
+    }
+    let Some((seq, n, _)) = last else {
+        return Ok(None);
+    };
+    let mut attempt = connection.prepare_cached(ATTEMPT)?;
+    attempt.query_row((destination, seq, n), attempt_line).optional()
 }
 
 pub(in crate::outbox) fn totals(connection: &Connection) -> rusqlite::Result<Totals> {
