@@ -1,6 +1,8 @@
 //! Speaks to the daemon that runs, through its socket.
 
+use std::fs;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
@@ -90,7 +92,8 @@ impl Daemon {
         let stream = match UnixStream::connect(&self.socket).await {
             Ok(stream) => stream,
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                bail!("{socket} is for root, and for the user and the group that the daemon runs as (try sudo)")
+                let group = group_of(&self.socket).map_or_else(String::new, |group| format!(" {group}"));
+                bail!("{socket} is for root, the user that the daemon runs as, and the group{group}: try sudo")
             }
             Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => {
                 return Err(NotRunning(self.socket.clone()).into());
@@ -117,6 +120,22 @@ impl Daemon {
 
 const HUNG_UP: &str = "the daemon has hung up";
 
+/// The group that a file belongs to: its name, else its number.
+fn group_of(file: &Path) -> Option<String> {
+    let number = fs::metadata(file).ok()?.gid();
+    let groups = fs::read_to_string("/etc/group").unwrap_or_default();
+    Some(group_name(&groups, number).unwrap_or_else(|| number.to_string()))
+}
+
+/// As group(5) has it. What another directory of users knows is a number here.
+fn group_name(groups: &str, number: u32) -> Option<String> {
+    groups.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        (fields.nth(1)?.parse() == Ok(number)).then(|| name.to_owned())
+    })
+}
+
 /// For one question, or a few.
 pub(super) fn runtime() -> io::Result<Runtime> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()
@@ -134,4 +153,17 @@ pub(super) fn with_query(path: &str, question: &impl Serialize) -> anyhow::Resul
         }
     }
     Ok(format!("{path}?{}", query.finish()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn group_has_the_name_that_belongs_to_its_number() {
+        let groups = "root:x:0:\nbroken\nadm:x:4:syslog,ubuntu\nipn-router:x:40:\n";
+        assert_eq!(group_name(groups, 40).as_deref(), Some("ipn-router"));
+        assert_eq!(group_name(groups, 4).as_deref(), Some("adm"));
+        assert_eq!(group_name(groups, 44), None);
+    }
 }
