@@ -25,10 +25,11 @@ mod socket;
 mod verdict;
 
 pub use api::{
-    ACKNOWLEDGE, AcknowledgeWish, Acknowledged, Asked, AskedVerb, DestinationStatus, FoundNotification, HeardLine,
-    INCIDENTS, IncidentLine, MailLine, MailRefusal, NOTIFICATIONS, Paging, Parts, RELOAD, Refusal, RefusedReload,
-    Reload, Running, STATUS, ShownIncident, ShownNotification, Status, TAIL, ToldDelivery, VERBS, VerbStanding,
-    VerbStatus, VerbWish, WHERE, WhereQuery, Whereabouts, Who, Why,
+    ACKNOWLEDGE, AcknowledgeWish, Acknowledged, Asked, AskedVerb, DestinationStatus, EXPORT, ExportWish,
+    ExportedNotification, FORGET, ForgetWish, Forgotten, FoundNotification, HeardLine, INCIDENTS, IncidentLine,
+    MailLine, MailRefusal, NOTIFICATIONS, Paging, Parts, PersonLine, RELOAD, Refusal, RefusedReload, Reload, Running,
+    STATUS, ShownIncident, ShownNotification, Status, TAIL, ToldDelivery, VERBS, VerbStanding, VerbStatus, VerbWish,
+    WHERE, WhereQuery, Whereabouts, Who, Why,
 };
 pub use auth::Guard;
 pub use listener::{Inside, Listener};

@@ -42,9 +42,7 @@ impl Daemon {
 
     /// Asks it for something; [`NotRunning`] if there is none.
     pub(super) fn ask<A: DeserializeOwned>(&self, path: &str, question: &impl Serialize) -> anyhow::Result<A> {
-        let request = Request::post(path).header("content-type", "application/json");
-        let request = request.body(Full::from(serde_json::to_vec(question)?))?;
-        runtime()?.block_on(self.answer(request))
+        runtime()?.block_on(self.answer(post(path, question)?))
     }
 
     /// Looks at something of it.
@@ -64,9 +62,27 @@ impl Daemon {
     }
 
     /// Looks at something that has no end, and hands over every line that is not empty.
-    pub(super) fn follow(&self, path: &str, mut line: impl FnMut(&[u8]) -> anyhow::Result<()>) -> anyhow::Result<()> {
+    pub(super) fn follow(&self, path: &str, line: impl FnMut(&[u8]) -> anyhow::Result<()>) -> anyhow::Result<()> {
+        self.lines(Request::get(path).body(Full::default())?, line)
+    }
+
+    /// Asks it for something that is answered line by line, and hands over every line.
+    pub(super) fn ask_and_follow(
+        &self,
+        path: &str,
+        question: &impl Serialize,
+        line: impl FnMut(&[u8]) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        self.lines(post(path, question)?, line)
+    }
+
+    fn lines(
+        &self,
+        request: Request<Full<Bytes>>,
+        mut line: impl FnMut(&[u8]) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
         runtime()?.block_on(async {
-            let mut body = self.send(Request::get(path).body(Full::default())?).await?.into_body();
+            let mut body = self.send(request).await?.into_body();
             let mut begun = Vec::new();
             while let Some(frame) = body.frame().await {
                 let Ok(data) = frame.context(HUNG_UP)?.into_data() else {
@@ -118,7 +134,12 @@ impl Daemon {
     }
 }
 
-const HUNG_UP: &str = "the daemon has hung up";
+fn post(path: &str, question: &impl Serialize) -> anyhow::Result<Request<Full<Bytes>>> {
+    let request = Request::post(path).header("content-type", "application/json");
+    Ok(request.body(Full::from(serde_json::to_vec(question)?))?)
+}
+
+pub(super) const HUNG_UP: &str = "the daemon has hung up";
 
 /// The group that a file belongs to: its name, else its number.
 fn group_of(file: &Path) -> Option<String> {

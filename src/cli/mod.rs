@@ -13,6 +13,7 @@ mod list;
 mod mail_test;
 mod manual;
 mod page;
+mod persons;
 mod reload;
 mod runbook;
 mod schema;
@@ -64,6 +65,8 @@ enum Command {
     Diff(reload::DiffOptions),
     Edit(edit::Options),
     Explain(explain::Options),
+    Export(persons::ExportOptions),
+    Forget(persons::ForgetOptions),
     Init(init::Options),
     List(list::Options),
     MailTest(mail_test::Options),
@@ -102,6 +105,8 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Diff(options) => reload::diff(&arguments.config, &options),
         Command::Edit(options) => edit::run(&arguments.config, &options),
         Command::Explain(options) => explain::run(&arguments.config, &options),
+        Command::Export(options) => persons::export(&arguments.config, &options),
+        Command::Forget(options) => persons::forget(&arguments.config, &options),
         Command::Init(options) => init::run(&arguments.config, &options),
         Command::List(options) => list::run(&arguments.config, &options),
         Command::MailTest(options) => mail_test::run(&arguments.config, &options),

@@ -2,11 +2,12 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use utoipa::ToSchema;
 
 /// Somebody whose data is kept, as whoever asks about it knows him.
 ///
 /// Neither `Debug` nor `Display` says who it is.
-#[derive(Clone, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Deserialize, Eq, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Person {
     /// The shop's own id of its customer, or the e-mail address, as the notifications have it.

@@ -57,6 +57,18 @@ impl Outbox {
         self.shared.store.ask(ask).await
     }
 
+    /// One of them, if it is still there.
+    ///
+    /// # Errors
+    ///
+    /// As [`Outbox::of_token`].
+    pub async fn trace(&self, key: i64) -> Result<Option<Trace>, OutboxError> {
+        self.shared
+            .store
+            .ask(move |connection| sqlite::trace(connection, key))
+            .await
+    }
+
     /// Whether something of each of these still waits.
     ///
     /// # Errors

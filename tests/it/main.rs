@@ -18,6 +18,7 @@ mod openapi;
 mod outbox;
 mod outside;
 mod page;
+mod persons;
 mod proxies;
 mod receive;
 mod reload;

@@ -75,7 +75,7 @@ async fn every_answer_is_as_the_description_says() {
         .keys()
         .map(String::as_str)
         .collect();
-    assert!(paths.contains(ENDLESS) && paths.len() == 11, "{paths:?}");
+    assert!(paths.contains(ENDLESS) && paths.len() == 13, "{paths:?}");
     let file = daemon.home.path("openapi.json");
     fs::write(&file, description.to_string()).unwrap();
 

@@ -3,6 +3,7 @@
 mod acknowledge;
 mod description;
 mod list;
+mod persons;
 mod read;
 mod refusal;
 mod reload;
@@ -32,6 +33,7 @@ use crate::receive::Intake;
 
 pub use acknowledge::{ACKNOWLEDGE, AcknowledgeWish, Acknowledged};
 pub use list::{NOTIFICATIONS, Paging};
+pub use persons::{EXPORT, ExportWish, ExportedNotification, FORGET, ForgetWish, Forgotten, PersonLine};
 use read::{Body, InPath, InQuery};
 pub use refusal::Refusal;
 use refusal::Refusals;
@@ -91,6 +93,8 @@ fn routes() -> OpenApiRouter<Arc<Parts>> {
         .routes(routes!(acknowledge::acknowledge))
         .routes(routes!(description::describe))
         .routes(routes!(list::list))
+        .routes(routes!(persons::export))
+        .routes(routes!(persons::forget))
         .routes(routes!(reload::reload))
         .routes(routes!(show::incident))
         .routes(routes!(show::notification))

@@ -39,7 +39,7 @@ pub(super) use mail::{due_emails, last_told, next_email, troubles_since, unseen_
 pub(super) use notices::{held_emails, last_told_to, untold_attempts, untold_complaints};
 pub use open::OpenError;
 pub(super) use open::{MIGRATIONS, lock_path};
-pub(super) use persons::{bodies, erase, of_token, wait};
+pub(super) use persons::{bodies, erase, of_token, trace, wait};
 pub(super) use read::{due, head, listed_notifications, notification, older_than, page, waiting};
 pub(super) use reads::{
     about_token, attempts_since, audit, destinations, emails, find, incident, incident_story, incidents, list, load,

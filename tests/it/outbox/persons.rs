@@ -5,6 +5,8 @@ use std::fs;
 use ipn_router::domain::{Answer, Attempted, Cause, Incident, LastFailure, Outcome};
 use ipn_router::outbox::{Erased, NewEmail, Next, Telling};
 
+use jiff::tz::TimeZone;
+
 use super::attempts::{attempt, head, record};
 use super::*;
 
@@ -96,17 +98,19 @@ async fn nothing_in_the_files_says_who_it_was_and_a_repeat_is_still_a_duplicate(
     let (owned, inbox) = own(&outbox, &paris()).await;
     let attempted = with_words(owned.lease, 1, Next::DeadLetter);
     let mut incident = attempted.incident.clone().unwrap();
+    let day = attempted.ended_at().to_zoned(TimeZone::UTC).date().to_string();
     record(&outbox, &inbox, attempted).await;
-    let mails = ["incident-1", "attempt-1-1"].map(|thread| NewEmail {
-        thread: thread.into(),
-        step: "opened".into(),
-        to: "oncall@acme.example".into(),
-        address: "oncall@acme.example".into(),
-        message_id: thread.into(),
-        is_follower: false,
-        subject: "fails".into(),
-        text: format!("{NAME} {TOKEN}"),
-    });
+    let mails =
+        [("incident-1", "opened"), ("attempt-1-1", "1"), ("complaint-1", &day)].map(|(thread, step)| NewEmail {
+            thread: thread.into(),
+            step: step.into(),
+            to: "oncall@acme.example".into(),
+            address: "oncall@acme.example".into(),
+            message_id: thread.into(),
+            is_follower: false,
+            subject: "fails".into(),
+            text: format!("{NAME} {TOKEN}"),
+        });
     let telling = Telling {
         incident: 1,
         emails: mails.into(),
