@@ -133,7 +133,7 @@ async fn person_is_exported_and_forgotten_and_both_are_audited() {
     );
     assert_eq!(code, 0, "{text}");
     assert!(!is_in_the_store(&daemon), "{:?}", traces(&daemon, "outbox.db"));
-    assert_eq!(traces(&daemon, "log"), [""; 0]);
+    assert_eq!(traces(&daemon, "log"), ["Ann Sample"], "a shop's own words, masked");
     for whose in [format!("--token {TOKEN}"), "--customer C-42".into()] {
         for asked in [format!("export {whose}"), format!("forget {whose} --yes")] {
             let (code, _, text) = ends(&daemon, &asked).await;
