@@ -28,6 +28,18 @@ pub(super) struct Daemon {
     socket: PathBuf,
 }
 
+/// How it has ended to look at what has no end.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Followed {
+    /// By Ctrl-C.
+    Interrupted,
+    /// The daemon has said all that it will say.
+    ToItsEnd,
+}
+
+/// As a shell says it of a program that SIGINT has ended.
+pub(super) const INTERRUPTED: u8 = 130;
+
 /// Nobody answers at the socket.
 #[derive(Debug, thiserror::Error)]
 #[error("no daemon answers at {0}; is it running? (systemctl status ipn-router)")]
@@ -62,8 +74,14 @@ impl Daemon {
     }
 
     /// Looks at something that has no end, and hands over every line that is not empty.
-    pub(super) fn follow(&self, path: &str, line: impl FnMut(&[u8]) -> anyhow::Result<()>) -> anyhow::Result<()> {
-        self.lines(Request::get(path).body(Full::default())?, line)
+    pub(super) fn follow(&self, path: &str, line: impl FnMut(&[u8]) -> anyhow::Result<()>) -> anyhow::Result<Followed> {
+        let request = Request::get(path).body(Full::default())?;
+        runtime()?.block_on(async {
+            tokio::select! {
+                read = self.lines(request, line) => read.map(|()| Followed::ToItsEnd),
+                _ = tokio::signal::ctrl_c() => Ok(Followed::Interrupted),
+            }
+        })
     }
 
     /// Asks it for something that is answered line by line, and hands over every line.
@@ -73,33 +91,31 @@ impl Daemon {
         question: &impl Serialize,
         line: impl FnMut(&[u8]) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
-        self.lines(post(path, question)?, line)
+        runtime()?.block_on(self.lines(post(path, question)?, line))
     }
 
-    fn lines(
+    async fn lines(
         &self,
         request: Request<Full<Bytes>>,
         mut line: impl FnMut(&[u8]) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
-        runtime()?.block_on(async {
-            let mut body = self.send(request).await?.into_body();
-            let mut begun = Vec::new();
-            while let Some(frame) = body.frame().await {
-                let Ok(data) = frame.context(HUNG_UP)?.into_data() else {
-                    continue;
-                };
-                for piece in data.split_inclusive(|byte| *byte == b'\n') {
-                    begun.extend_from_slice(piece);
-                    if let Some(whole) = begun.strip_suffix(b"\n") {
-                        if !whole.is_empty() {
-                            line(whole)?;
-                        }
-                        begun.clear();
+        let mut body = self.send(request).await?.into_body();
+        let mut begun = Vec::new();
+        while let Some(frame) = body.frame().await {
+            let Ok(data) = frame.context(HUNG_UP)?.into_data() else {
+                continue;
+            };
+            for piece in data.split_inclusive(|byte| *byte == b'\n') {
+                begun.extend_from_slice(piece);
+                if let Some(whole) = begun.strip_suffix(b"\n") {
+                    if !whole.is_empty() {
+                        line(whole)?;
                     }
+                    begun.clear();
                 }
             }
-            Ok(())
-        })
+        }
+        Ok(())
     }
 
     /// Returns what it answers, if it does what is asked for.

@@ -44,6 +44,7 @@ mod reads;
 mod room;
 mod rows;
 mod sqlite;
+mod tail;
 mod verbs;
 
 use std::ops::Range;
@@ -52,7 +53,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::sync::{Notify, Semaphore, oneshot, watch};
+use tokio::sync::{Notify, Semaphore, broadcast, oneshot, watch};
 
 use crate::domain::{
     Clock, DestinationKey, Expectation, Incident, Lane, LegalEntityId, Lost, Mode, NotificationId, Trouble,
@@ -62,6 +63,7 @@ use crate::route::Routed;
 use aside::{Certificates, Losses};
 use cache::Cache;
 use room::Room;
+use tail::Happened;
 
 pub use configurations::{KeptConfiguration, KeptText};
 pub use history::{AuditRecord, EmailLine, EmailState, EmailsWanted, IncidentStory};
@@ -78,6 +80,7 @@ pub use rows::{
     UntoldAttempt, Waiting, WaitingNotification,
 };
 pub use sqlite::{BackupError, Copy, OpenError, back_up};
+pub use tail::{Tail, TailLine};
 pub use verbs::{Batch, Foreseen, Found, Kept, LeftOut, Progress, Rerouted, VerbId, VerbResult, VerbRow, VerbState};
 
 /// Bytes of notifications that may wait for the writer; more are refused as [`OutboxError::Busy`].
@@ -116,6 +119,7 @@ struct Shared {
     losses: Losses,
     certificates: Certificates,
     alert_changed: Arc<Notify>,
+    happenings: broadcast::Sender<Happened>,
     verb_asked: Notify,
     /// For those who wait for what comes of a verb; whether none is carried out any more.
     verb_ended: watch::Sender<bool>,
@@ -132,7 +136,12 @@ impl Outbox {
         let (failed, failure) = watch::channel(None);
         let alert_changed = Arc::new(Notify::new());
         let cache = Arc::new(Cache::new(CACHED_BYTES));
-        let store = sqlite::Store::open(&settings.path, failed, Arc::clone(&alert_changed), Arc::clone(&cache))?;
+        let told = sqlite::AlsoTold {
+            alert_changed: Arc::clone(&alert_changed),
+            happenings: tail::happenings(),
+        };
+        let happenings = told.happenings.clone();
+        let store = sqlite::Store::open(&settings.path, failed, told, Arc::clone(&cache))?;
         Ok(Self {
             shared: Arc::new(Shared {
                 store,
@@ -142,6 +151,7 @@ impl Outbox {
                 losses: Losses::default(),
                 certificates: Certificates::default(),
                 alert_changed,
+                happenings,
                 verb_asked: Notify::new(),
                 verb_ended: watch::Sender::new(false),
                 failure,

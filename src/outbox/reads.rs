@@ -426,16 +426,13 @@ impl Outbox {
             .await
     }
 
-    /// Notifications that were stored after one, the oldest first; `None`: only the newest of all.
+    /// The notification that was stored last.
     ///
     /// # Errors
     ///
     /// As [`Outbox::destinations`].
-    pub async fn stored_after(&self, key: Option<i64>, limit: u32) -> Result<Vec<NotificationLine>, OutboxError> {
-        self.shared
-            .store
-            .ask(move |connection| sqlite::stored_after(connection, key, limit))
-            .await
+    pub async fn newest(&self) -> Result<Option<NotificationLine>, OutboxError> {
+        self.shared.store.ask(sqlite::newest).await
     }
 }
 

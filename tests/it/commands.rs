@@ -8,10 +8,10 @@ use std::process::{Output, Stdio};
 
 use ipn_router::domain::NotificationId;
 use serde_json::Value;
-use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::Command;
+use tokio::io::{AsyncBufReadExt, BufReader, Lines};
+use tokio::process::{ChildStdout, Command};
 
-use crate::support::{Acme, Answer, Form, LYON, NICE, PARIS, TestDaemon, eventually};
+use crate::support::{Acme, Answer, Form, LYON, NICE, PARIS, PATIENCE, TestDaemon, eventually};
 
 async fn start(company: &str) -> (Acme, TestDaemon) {
     let acme = Acme::open();
@@ -397,41 +397,92 @@ async fn list_goes_through_all_pages_and_keeps_to_its_filters() {
     fails(&daemon, "list --mode production").await;
 }
 
+/// Reads what happens until something is as wanted.
+async fn until(lines: &mut Lines<BufReader<ChildStdout>>, is_wanted: impl Fn(&Value) -> bool) -> Value {
+    loop {
+        let line = tokio::time::timeout(PATIENCE, lines.next_line())
+            .await
+            .unwrap()
+            .unwrap();
+        let line: Value = serde_json::from_str(&line.expect("it goes on")).unwrap();
+        if is_wanted(&line) {
+            return line;
+        }
+    }
+}
+
 #[tokio::test]
-async fn tail_shows_what_arrives_and_ends_with_the_daemon() {
-    let (_acme, mut daemon) = start("").await;
+async fn tail_shows_what_arrives_and_what_becomes_of_it_and_ends_with_the_daemon() {
+    let (acme, mut daemon) = start(r#"retry_delays = ["1s"]"#).await;
     let mut gateway = daemon.gateway();
     gateway.sends(&Form::token_created(PARIS, "token-0").signed()).await;
     let mut tail = command(&daemon, "tail --format json")
         .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
         .kill_on_drop(true)
         .spawn()
         .unwrap();
     let mut lines = BufReader::new(tail.stdout.take().unwrap()).lines();
-    // It shows what arrives from when it has begun on, which nobody is told.
+    // It shows what happens from when it has begun on, which nobody is told.
     let mut sent = Vec::new();
     let line = loop {
-        sent.push(
-            gateway
-                .sends(&Form::token_created(PARIS, &format!("token-{}", sent.len())).signed())
-                .await,
-        );
+        let form = Form::token_created(PARIS, &format!("token-{}", sent.len()));
+        sent.push(gateway.sends(&form.signed()).await);
         let wait = std::time::Duration::from_millis(300);
         if let Ok(line) = tokio::time::timeout(wait, lines.next_line()).await {
-            break line.unwrap().unwrap();
+            break serde_json::from_str::<Value>(&line.unwrap().unwrap()).unwrap();
         }
     };
-    let line: Value = serde_json::from_str(&line).unwrap();
-    let id: NotificationId = line["id"].as_str().unwrap().parse().unwrap();
+    let id: NotificationId = line["notification"]["id"].as_str().unwrap().parse().unwrap();
     assert!(sent.contains(&id), "{line}");
-    assert_eq!(line["kind"], "token.created");
+    assert_eq!(line["notification"]["kind"], "token.created");
+
+    daemon.delivers_everything().await;
+    acme.paris.answers_first([Answer::status(503)]);
+    let id = gateway
+        .sends(&Form::payment(PARIS, "token-1", "order-1").signed())
+        .await
+        .to_string();
+    let of_it = |event: &'static str| {
+        let id = id.clone();
+        move |line: &Value| line["event"] == event && line["notification"]["id"] == id
+    };
+    until(&mut lines, of_it("received")).await;
+    let failed = until(&mut lines, of_it("attempted")).await;
+    assert_eq!(
+        (
+            &failed["attempt"]["status"],
+            &failed["attempt"]["cause"],
+            &failed["delivery"]["shop"]
+        ),
+        (&503.into(), &"status".into(), &PARIS.into()),
+        "{failed:#}"
+    );
+    let delivered = until(&mut lines, of_it("attempted")).await;
+    assert_eq!(delivered["delivery"]["state"], "delivered", "{delivered:#}");
+    assert_eq!(delivered["attempt"]["attempt"], 2, "{delivered:#}");
+
+    says(&daemon, &format!("pause --shop {PARIS}")).await;
+    let id = gateway
+        .sends(&Form::payment(PARIS, "token-2", "order-2").signed())
+        .await;
+    says(&daemon, &format!("cancel --notification {id}")).await;
+    let ended = until(&mut lines, |line| line["event"] == "ended").await;
+    assert_eq!(
+        (&ended["delivery"]["state"], &ended["notification"]["id"]),
+        (&"cancelled".into(), &id.to_string().into()),
+        "{ended:#}"
+    );
+
     let stopped = std::time::Instant::now();
     daemon.terminate().await;
     assert!(
         stopped.elapsed().as_secs() < 10,
         "a stop does not wait for those who look on"
     );
-    tail.wait().await.unwrap();
+    let output = tail.wait_with_output().await.unwrap();
+    assert!(output.status.success(), "{}", output.status);
+    has(&said(&output), &["The daemon has stopped."]);
 }
 
 #[tokio::test]

@@ -141,3 +141,25 @@ async fn who_leaves_a_long_verb_is_told_that_it_goes_on_and_where_to_look() {
     assert!(lines.iter().all(|line| line.chars().count() <= 80), "{lines:#?}");
     assert!(lines.iter().any(|line| line.contains('%')), "{lines:#?}");
 }
+
+#[tokio::test]
+async fn who_has_seen_enough_of_tail_leaves_it_without_a_word() {
+    let acme = Acme::open();
+    let daemon = TestDaemon::start(&acme.toml("")).await;
+    let mut gateway = daemon.gateway();
+    let mut terminal = Terminal::run(command(&daemon.home, "tail"));
+    // Nobody is told when it has begun.
+    eventually("it shows a delivery", async || {
+        gateway.sends(&Form::payment(PARIS, "token", "order").signed()).await;
+        terminal.written().contains("delivered").then_some(())
+    })
+    .await;
+    terminal.interrupts();
+    assert_eq!(terminal.ends().await.code(), Some(130));
+    let shown = anstream::adapter::strip_str(&terminal.written()).to_string();
+    assert!(
+        shown.contains("payment delivered to acme/12345678/TEST/form: 200 in "),
+        "{shown}"
+    );
+    assert!(!shown.contains("rror") && !shown.contains("stopped"), "{shown}");
+}

@@ -233,8 +233,8 @@ impl Parts {
         let mut tokens = BTreeSet::new();
         match person {
             Person::Customer(customer) => {
-                let newest = self.outbox.stored_after(None, 1).await?;
-                let newest = newest.first().map_or(0, |newest| newest.key);
+                let newest = self.outbox.newest().await?;
+                let newest = newest.map_or(0, |newest| newest.key);
                 let (mut first, mut after) = (None, 0);
                 // What comes later is not meant.
                 while after < newest {

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use crate::admin::{AskedVerb, VERBS, VerbStanding, VerbStatus, VerbWish};
 use crate::cli::check::Format;
-use crate::cli::daemon::{Daemon, runtime};
+use crate::cli::daemon::{Daemon, INTERRUPTED, runtime};
 use crate::cli::page::{WIDTH, beside, wrapped};
 use crate::cli::typed;
 use crate::domain::{Scope, Verb};
@@ -19,8 +19,6 @@ use crate::outbox::{VerbId, VerbResult};
 
 /// How often it looks how far the daemon has come.
 const EVERY: Duration = Duration::from_millis(200);
-/// As a shell says it of a program that SIGINT has ended.
-const INTERRUPTED: u8 = 130;
 
 /// What a person wants to be done.
 pub(super) struct Wish {

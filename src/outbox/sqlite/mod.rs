@@ -28,7 +28,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use rusqlite::{Connection, ErrorCode};
-use tokio::sync::{Notify, oneshot, watch};
+use tokio::sync::{Notify, broadcast, oneshot, watch};
 
 pub(super) use accept::Accept;
 pub use backup::{BackupError, Copy, back_up};
@@ -43,7 +43,7 @@ pub(super) use persons::{bodies, erase, of_token, trace, wait};
 pub(super) use read::{due, head, listed_notifications, notification, older_than, page, waiting};
 pub(super) use reads::{
     about_token, attempts_since, audit, destinations, emails, find, incident, incident_story, incidents, list, load,
-    open_incidents, stored_after, totals, verbs_asked,
+    newest, open_incidents, tail_lines, totals, verbs_asked,
 };
 pub(super) use record::{GivenUp, give_up};
 pub(super) use retention::Pass;
@@ -52,8 +52,27 @@ pub(super) use writer::{Queue, RESERVE, Task};
 
 use super::OutboxError;
 use super::cache::Cache;
+use super::tail::Happened;
 use checkpoint::Checkpointer;
 use writer::{GiveUp, Ledger};
+
+/// Who hears of a commit, besides those who wait for it.
+#[derive(Debug)]
+pub(super) struct AlsoTold {
+    /// Woken when an incident has changed.
+    pub(super) alert_changed: Arc<Notify>,
+    pub(super) happenings: broadcast::Sender<Happened>,
+}
+
+#[cfg(test)]
+impl AlsoTold {
+    fn nobody() -> Self {
+        Self {
+            alert_changed: Arc::new(Notify::new()),
+            happenings: super::tail::happenings(),
+        }
+    }
+}
 
 type Question = Box<dyn FnOnce(&Connection) + Send>;
 
@@ -70,7 +89,7 @@ impl Store {
     pub(super) fn open(
         path: &Path,
         failed: watch::Sender<Option<String>>,
-        alert_changed: Arc<Notify>,
+        told: AlsoTold,
         cache: Arc<Cache>,
     ) -> Result<Self, OpenError> {
         let opened = open::open(path)?;
@@ -81,7 +100,7 @@ impl Store {
             failed,
         };
         let (checkpointer, copying) = Checkpointer::start(opened.checkpointer, give_up.clone())?;
-        let ledger = Ledger::new(opened.writer, opened.lock, checkpointer, alert_changed, cache)?;
+        let ledger = Ledger::new(opened.writer, opened.lock, checkpointer, told, cache)?;
         let writer = std::thread::Builder::new()
             .name("outbox-writer".into())
             .spawn(move || writer::run(ledger, &give_up))?;

@@ -244,6 +244,7 @@ pub(in crate::outbox) fn give_up(
         return Ok(Box::new(|| {}));
     }
     given_up.rows = ledger.end_unattempted(lease.destination, &given_up.asked, EndState::DeadLetter, now)?;
+    ledger.note_ended(lease.destination, &given_up.rows);
     if let Some(incident) = incident {
         ledger.incident(lease.destination, incident, now)?;
     }

@@ -233,12 +233,12 @@ fn before(now: Timestamp, age: Duration) -> i64 {
 mod tests {
     use std::sync::Arc;
 
-    use tokio::sync::{Notify, watch};
+    use tokio::sync::watch;
 
     use super::*;
     use crate::outbox::cache::Cache;
-    use crate::outbox::sqlite::Store;
     use crate::outbox::sqlite::testing::routed;
+    use crate::outbox::sqlite::{AlsoTold, Store};
     use crate::route::Standing;
 
     const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -270,7 +270,7 @@ mod tests {
         };
         let (failed, _failure) = watch::channel(None);
         let cache = Arc::new(Cache::new(0));
-        let store = Store::open(&keep.path, failed, Arc::new(Notify::new()), cache).unwrap();
+        let store = Store::open(&keep.path, failed, AlsoTold::nobody(), cache).unwrap();
         let start = Timestamp::from_second(1_800_000_000).unwrap();
         let on = move |day: u32| start + DAY * day;
         store
@@ -337,7 +337,7 @@ mod tests {
         };
         let (failed, _failure) = watch::channel(None);
         let cache = Arc::new(Cache::new(0));
-        let store = Store::open(&keep.path, failed, Arc::new(Notify::new()), cache).unwrap();
+        let store = Store::open(&keep.path, failed, AlsoTold::nobody(), cache).unwrap();
         let start = Timestamp::from_second(1_800_000_000).unwrap();
         let on = move |day: u32| (start + DAY * day).as_millisecond();
         store

@@ -8,16 +8,17 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use rusqlite::hooks::Wal;
 use rusqlite::{Connection, ErrorCode};
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, broadcast, watch};
 
 use super::accept::{Accept, Stored};
 use super::checkpoint::Checkpointer;
 use super::heard::{self, AllHeard};
-use super::{is_about_rows, why};
+use super::{AlsoTold, is_about_rows, why};
 use crate::domain::DestinationKey;
 use crate::metrics::Storing;
 use crate::outbox::cache::Cache;
-use crate::outbox::{AttemptRecord, Inbox, OutboxError};
+use crate::outbox::tail::Happened;
+use crate::outbox::{AttemptRecord, Gone, Inbox, OutboxError};
 
 /// At most so many in one transaction (design.md 7): nobody waits for a group of strangers.
 const ACCEPTS: usize = 64;
@@ -184,6 +185,9 @@ pub(crate) struct Ledger {
     pub(super) next_notification: i64,
     /// Woken when an incident has changed.
     pub(super) alert_changed: Arc<Notify>,
+    happenings: broadcast::Sender<Happened>,
+    /// Deliveries that this transaction has ended without an attempt, if anybody wants to know.
+    ended: Vec<Happened>,
     pub(super) cache: Arc<Cache>,
     _lock: File,
 }
@@ -225,7 +229,7 @@ impl Ledger {
         mut connection: Connection,
         lock: File,
         checkpointer: Checkpointer,
-        alert_changed: Arc<Notify>,
+        told: AlsoTold,
         cache: Arc<Cache>,
     ) -> rusqlite::Result<Self> {
         connection.wal_hook(Some(move |wal: &mut Wal, frames: c_int| {
@@ -242,7 +246,9 @@ impl Ledger {
             heard,
             former_owners: Vec::new(),
             next_notification,
-            alert_changed,
+            alert_changed: told.alert_changed,
+            happenings: told.happenings,
+            ended: Vec::new(),
             cache,
             _lock: lock,
         })
@@ -271,6 +277,7 @@ impl Ledger {
 
     fn begin(&mut self) -> rusqlite::Result<()> {
         self.former_owners.clear();
+        self.ended.clear();
         self.connection.execute_batch("BEGIN IMMEDIATE")
     }
 
@@ -344,20 +351,52 @@ impl Ledger {
     }
 
     /// What follows the commit.
-    fn follow(&self, group: Waiting, committed: Committed) {
+    fn follow(&mut self, group: Waiting, committed: Committed) {
+        let is_watched = self.is_watched();
         for (recorded, (record, inbox)) in committed.recorded.into_iter().zip(group.records) {
             match recorded {
-                Ok(then) => then(),
+                Ok(then) => {
+                    then();
+                    if is_watched {
+                        self.show(Happened::attempted(&record));
+                    }
+                }
                 Err(error) => inbox.refuse(record, why(&error)),
             }
         }
         for (stored, accept) in committed.stored.into_iter().zip(group.accepts) {
             match stored {
-                Ok(stored) => self.committed(accept, stored),
+                Ok(stored) => {
+                    if is_watched && let Stored::New { id, .. } = stored {
+                        self.show(Happened::Stored { notification: id });
+                    }
+                    self.committed(accept, stored);
+                }
                 Err(error) => accept.answer(Err(why(&error))),
             }
         }
         committed.after.into_iter().for_each(|then| then());
+        for ended in std::mem::take(&mut self.ended) {
+            self.show(ended);
+        }
+    }
+
+    /// Whether anybody looks on.
+    fn is_watched(&self) -> bool {
+        self.happenings.receiver_count() > 0
+    }
+
+    fn show(&self, happened: Happened) {
+        // Nobody looks on any more: nothing to tell.
+        self.happenings.send(happened).ok();
+    }
+
+    /// Remembers deliveries that have ended without an attempt, to be told after the commit.
+    pub(super) fn note_ended(&mut self, destination: i64, gone: &[Gone]) {
+        if self.is_watched() {
+            let seqs = gone.iter().map(|gone| gone.seq);
+            self.ended.extend(seqs.map(|seq| Happened::Ended { destination, seq }));
+        }
     }
 
     fn write_last(&mut self) -> rusqlite::Result<()> {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use ipn_router::domain::{Attempted, Cause, Incident, Matter, Outcome};
-use ipn_router::outbox::{Head, IncidentRow, Next};
+use ipn_router::outbox::{Head, IncidentRow, Next, TailLine};
 
 use super::*;
 
@@ -95,6 +95,32 @@ async fn last_answer_is_the_last_in_time() {
     record(&outbox, &inbox, retry).await;
     let last = last().await.unwrap();
     assert_eq!((last.attempt, last.cause.as_deref()), (2, Some("connect")));
+}
+
+/// Nobody waits for those who look on.
+#[tokio::test]
+async fn who_is_too_slow_for_what_happens_is_told_how_much_he_has_missed() {
+    let (_store, outbox, _, _) = with(&["before"]).await;
+    let mut tail = outbox.tail();
+    outbox.accept(notification("first", "a")).await.unwrap();
+    let [TailLine::Received { notification: first }] = &tail.next().await.unwrap()[..] else {
+        panic!("what was before is not told");
+    };
+    assert_eq!(first.named_shop, paris().shop);
+    let mut accepting = JoinSet::new();
+    for n in 0..1_100 {
+        let outbox = outbox.clone();
+        accepting.spawn(async move { outbox.accept(notification(&format!("many-{n}"), "a")).await });
+    }
+    assert!(accepting.join_all().await.iter().all(Result::is_ok));
+    let [TailLine::Missed { count }] = tail.next().await.unwrap()[..] else {
+        panic!("more was kept than one is to be told");
+    };
+    let mut told = 0;
+    while told + count < 1_100 {
+        told += u64::try_from(tail.next().await.unwrap().len()).unwrap();
+    }
+    assert_eq!(told + count, 1_100);
 }
 
 #[tokio::test]

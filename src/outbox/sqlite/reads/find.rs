@@ -31,11 +31,6 @@ const ATTEMPTS: &str = "SELECT n, at, ms, status, cause, detail, answer FROM att
 const UUID: &str = "SELECT uuid FROM notifications WHERE id = ?";
 const TOKEN: &str = "SELECT uuid FROM notifications INDEXED BY notifications_token
   WHERE lane = ? AND token = ? ORDER BY id DESC LIMIT ?";
-const AFTER: &str = concat!(
-    "SELECT ",
-    of_notification!(),
-    " FROM notifications n WHERE n.id > ? ORDER BY n.id LIMIT ?"
-);
 const NEWEST: &str = concat!(
     "SELECT ",
     of_notification!(),
@@ -43,7 +38,7 @@ const NEWEST: &str = concat!(
 );
 
 #[cfg(test)]
-pub(super) const QUESTIONS: [&str; 6] = [NOTIFICATION, DELIVERIES, ATTEMPTS, UUID, TOKEN, AFTER];
+pub(super) const QUESTIONS: [&str; 5] = [NOTIFICATION, DELIVERIES, ATTEMPTS, UUID, TOKEN];
 
 /// A notification with everything that became of it.
 pub(in crate::outbox) fn find(connection: &Connection, id: NotificationId) -> rusqlite::Result<Option<Shown>> {
@@ -139,20 +134,10 @@ pub(in crate::outbox) fn about_token(
         .collect()
 }
 
-/// Those stored after one, or only the newest.
-pub(in crate::outbox) fn stored_after(
-    connection: &Connection,
-    key: Option<i64>,
-    limit: u32,
-) -> rusqlite::Result<Vec<NotificationLine>> {
-    match key {
-        Some(key) => connection
-            .prepare_cached(AFTER)?
-            .query_map((key, limit), notification_line)?
-            .collect(),
-        None => connection
-            .prepare_cached(NEWEST)?
-            .query_map([], notification_line)?
-            .collect(),
-    }
+/// The one stored last.
+pub(in crate::outbox) fn newest(connection: &Connection) -> rusqlite::Result<Option<NotificationLine>> {
+    connection
+        .prepare_cached(NEWEST)?
+        .query_row([], notification_line)
+        .optional()
 }

@@ -4,11 +4,13 @@ mod find;
 mod history;
 mod list;
 mod status;
+mod tail;
 
-pub(in crate::outbox) use find::{about_token, find, stored_after};
+pub(in crate::outbox) use find::{about_token, find, newest};
 pub(in crate::outbox) use history::{attempts_since, audit, emails, incident_story, incidents, verbs_asked};
 pub(in crate::outbox) use list::list;
 pub(in crate::outbox) use status::{destinations, incident, load, open_incidents, totals};
+pub(in crate::outbox) use tail::tail_lines;
 
 use jiff::Timestamp;
 use rusqlite::Row;
@@ -105,7 +107,7 @@ fn time_if_any(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Timestam
 #[cfg(test)]
 mod tests {
     use super::super::open::open;
-    use super::{find, history, list, status};
+    use super::{find, history, list, status, tail};
     use crate::outbox::sqlite::testing::plan;
 
     #[test]
@@ -117,6 +119,7 @@ mod tests {
             .chain(find::QUESTIONS)
             .chain(status::QUESTIONS)
             .chain(history::QUESTIONS)
+            .chain(tail::QUESTIONS)
         {
             let plan = plan(&opened.reader, question);
             for step in &plan {

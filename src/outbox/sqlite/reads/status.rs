@@ -16,7 +16,7 @@ const OLDEST: &str = "SELECT since FROM deliveries INDEXED BY deliveries_open
 const NEXT: &str = "SELECT due FROM deliveries INDEXED BY deliveries_due
   WHERE destination = ? AND state=0 AND due>0 ORDER BY due LIMIT 1";
 const NEWEST: &str = "SELECT seq, n, at FROM attempts WHERE destination = ? ORDER BY seq DESC, n DESC LIMIT ?";
-const ATTEMPT: &str = "SELECT n, at, ms, status, cause, detail, answer FROM attempts
+pub(super) const ATTEMPT: &str = "SELECT n, at, ms, status, cause, detail, answer FROM attempts
   WHERE destination = ? AND seq = ? AND n = ?";
 const OPEN: &str = "SELECT id FROM incidents INDEXED BY incidents_open WHERE destination = ? AND closed_at IS NULL";
 const ALL_OPEN: &str = concat!(

@@ -56,6 +56,7 @@ impl Hand for Writing<'_> {
                 let rows = self
                     .ledger
                     .end_unattempted(destination, seqs, EndState::Cancelled, self.now)?;
+                self.ledger.note_ended(destination, &rows);
                 self.told.cancelled(destination, rows);
                 Ok(())
             }
