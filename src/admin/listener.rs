@@ -120,7 +120,7 @@ impl Listener {
                 accepted = accepted => match accepted {
                     (place, Ok(accepted)) => (place, accepted),
                     (_, Err(error)) => {
-                        tracing::warn!("cannot accept a connection at [admin] listen: {error}");
+                        tracing::warn!(%error, "cannot accept a connection at [admin] listen: {error}");
                         sleep(ACCEPT_AGAIN).await;
                         continue;
                     }
@@ -131,7 +131,7 @@ impl Listener {
             let connection = open.watch(server.serve_connection(TokioIo::new(stream), service));
             tokio::spawn(async move {
                 if let Err(error) = connection.await {
-                    tracing::debug!(%peer, "a connection to [admin] listen has ended: {error}");
+                    tracing::debug!(client.address = %peer, %error, "a connection to [admin] listen has ended: {error}");
                 }
                 drop(place);
             });

@@ -95,7 +95,7 @@ impl Control {
                     .send(&addressed(&email, &mailbox, &id, mailer.domain(), now))
                     .await
                 {
-                    tracing::error!(%why, "an operator is not told that the store has failed: {why}");
+                    tracing::error!(error = %why, "an operator is not told that the store has failed: {why}");
                 }
             });
         }

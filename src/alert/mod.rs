@@ -182,7 +182,7 @@ impl Alert {
             let rest = match turn {
                 Ok(next) => until(next, self.clock.now()),
                 Err(error) => {
-                    tracing::error!(%error, "cannot look after the e-mails, trying again soon");
+                    tracing::error!(%error, "cannot look after the e-mails, trying again soon: {error}");
                     AFTER_FAILURE
                 }
             };

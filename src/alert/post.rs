@@ -248,8 +248,8 @@ impl Post {
                     }
                 };
                 match next {
-                    Some(at) => tracing::warn!(email.id, %why, "e-mail not sent, trying again at {at}: {why}"),
-                    None => tracing::error!(email.id, %why, "e-mail given up: {why}"),
+                    Some(at) => tracing::warn!(email.id, error = %why, "e-mail not sent, trying again at {at}: {why}"),
+                    None => tracing::error!(email.id, error = %why, "e-mail given up: {why}"),
                 }
                 self.outbox.email_failed(email.id, now, next, why.to_string()).await
             }

@@ -232,7 +232,7 @@ pub(super) fn remembered(row: &IncidentRow) -> Told {
     }
     serde_json::from_str(&row.told).unwrap_or_else(|error| {
         // The rows of e-mails are unique: what is told again by mistake is not sent again.
-        tracing::error!(incident = row.id, %error, "what was told of an incident is unreadable, starting anew");
+        tracing::error!(incident.id = row.id, %error, "cannot read what was told of incident {}, starting anew: {error}", row.id);
         Told::default()
     })
 }

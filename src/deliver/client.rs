@@ -126,11 +126,10 @@ impl Connection {
             match redirect(&place.url, received.status, &received.headers) {
                 None => return Ok(self.judge(received)),
                 Some(Ok(next)) if redirects < REDIRECTS => {
+                    let (destination, to) = (&client.key, shown_url(&next.url));
                     tracing::warn!(
-                        destination = %client.key,
-                        status = received.status.as_u16(),
-                        to = %shown_url(&next.url),
-                        "redirected: following, but the URL in the configuration should be the last one"
+                        %destination, status = received.status.as_u16(), to,
+                        "{destination} sends us on to {to}: the URL in the configuration should be the last one"
                     );
                     rendered.headers.insert(HOST, next.host.clone());
                     moved = Some(next);

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::schedule::{Ended, Job, Limits, Question, Schedule, Step};
 use super::{Client, Connection, Renderer, Settings, SetupError};
 use crate::domain::{
-    Attempted, Cause, Clock, DestinationKey, Incident, Kind, LastFailure, Matter, NotificationId, Outcome,
+    Attempted, Cause, Clock, DestinationKey, Incident, Kind, LastFailure, Matter, NotificationId, Outcome, useful_text,
 };
 use crate::metrics::DeliveringTo;
 use crate::outbox::{AttemptRecord, Inbox, Lease, News, Next, Outbox, OutboxError};
@@ -379,7 +379,7 @@ impl Destination {
             state.lost = true;
             return;
         }
-        tracing::error!(%destination, %why, "cannot record an attempt, delivering to {destination} pauses: {why}");
+        tracing::error!(%destination, error = %why, "cannot record an attempt, delivering to {destination} pauses: {why}");
         state.refused.push(record);
         state.retry_refused_at = Some(Instant::now() + STORE_PAUSE);
     }
@@ -402,7 +402,7 @@ impl Destination {
                 .map(|page| self.lock().schedule.page(&page)),
         };
         if let Err(error) = answered {
-            tracing::error!(%error, destination = %self.key, "cannot read from the store: {error}");
+            tracing::error!(%error, destination = %self.key, "cannot read from the store for {}: {error}", self.key);
             tokio::time::sleep(STORE_PAUSE).await;
             self.lock().schedule.unanswered(question);
         }
@@ -459,21 +459,22 @@ impl Destination {
                 )
             }
             Err(error) => {
-                tracing::error!(%error, destination = %self.key, "cannot read a notification: {error}");
+                tracing::error!(%error, destination = %self.key, "cannot read a notification for {}: {error}", self.key);
                 tokio::time::sleep(STORE_PAUSE).await;
                 self.lock().schedule.put_back(job);
                 return;
             }
         };
-        self.log(about.0, attempt, &outcome, started.elapsed());
+        let took = started.elapsed();
         if let Some((host, until)) = connection.take_certificate() {
             self.outbox.saw_certificate(&host, until);
         }
         let now = self.clock.now();
         let waited = Duration::try_from(now.duration_since(job.head.since)).unwrap_or_default();
         self.counts.attempted(&outcome, waited);
-        let mut state = self.lock();
-        let state = &mut *state;
+        let mut locked = self.lock();
+        let state = &mut *locked;
+        let was_down = state.schedule.down_since();
         let ended = match &outcome {
             Outcome::Delivered { .. } => {
                 self.inbox.succeeded();
@@ -498,7 +499,7 @@ impl Destination {
             attempt,
             counted: ended.counted,
             started_at,
-            took: started.elapsed(),
+            took,
             status: outcome.answer().map(|answer| answer.status),
             cause: outcome.cause().map(|cause| cause.word()),
             detail: outcome.detail().to_owned(),
@@ -514,6 +515,10 @@ impl Destination {
         };
         // Still under the lock, so that the records of the destination, with its incident, keep their order.
         self.outbox.record(record, &self.inbox);
+        let is_down = state.schedule.down_since();
+        drop(locked);
+        self.log(about.0, attempt, &outcome, took, ended.next);
+        self.log_turn(was_down, is_down);
     }
 
     /// The destination's incident after this attempt, if there is one.
@@ -542,12 +547,13 @@ impl Destination {
         state.incident.as_ref().filter(worth_writing).cloned()
     }
 
-    fn log(&self, id: NotificationId, attempt: u32, outcome: &Outcome, took: Duration) {
+    /// A delivery that went well is nothing to log at length: there may be thousands a second.
+    fn log(&self, id: NotificationId, attempt: u32, outcome: &Outcome, took: Duration, next: Next) {
         let destination = &self.key;
-        let duration_ms = took.as_millis();
+        let duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
         match outcome {
             Outcome::Delivered { ko: Some(verdict), .. } => {
-                let ko = &verdict.text;
+                let ko = useful_text(verdict.text.as_bytes());
                 tracing::warn!(notification.id = %id, %destination, attempt, duration_ms,
                     "delivered notification {id} to {destination}, which answered {ko}");
             }
@@ -556,9 +562,27 @@ impl Destination {
                     "delivered notification {id} to {destination}");
             }
             Outcome::Rejected { detail, .. } | Outcome::Unavailable { detail, .. } => {
-                tracing::warn!(notification.id = %id, %destination, attempt, duration_ms,
-                    "attempt {attempt} to deliver notification {id} to {destination} failed: {detail}");
+                let then = if next == Next::DeadLetter {
+                    ", and it is given up"
+                } else {
+                    ""
+                };
+                tracing::warn!(notification.id = %id, %destination, attempt, duration_ms, error = detail,
+                    "attempt {attempt} to deliver notification {id} to {destination} failed{then}: {detail}");
             }
+        }
+    }
+
+    fn log_turn(&self, was_down: Option<Timestamp>, is_down: Option<Timestamp>) {
+        let destination = &self.key;
+        match (was_down, is_down) {
+            (None, Some(_)) => {
+                tracing::warn!(%destination, "{destination} is down: one probe a minute, until one is answered well");
+            }
+            (Some(since), None) => {
+                tracing::info!(%destination, %since, "{destination} is up again: what waits goes out")
+            }
+            (None, None) | (Some(_), Some(_)) => {}
         }
     }
 

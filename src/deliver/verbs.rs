@@ -137,7 +137,7 @@ impl Verbs {
         match self.carry_out(id).await {
             // Another try would find the same.
             Err(OutboxError::Unreadable(why)) => {
-                tracing::error!(verb.id = %id, "cannot carry out verb {id}: {why}");
+                tracing::error!(verb.id = %id, error = why, "cannot carry out verb {id}: {why}");
                 let done_before = match self.outbox.verb(id).await.map(|row| row.state) {
                     Ok(VerbState::UnderWay(progress)) => progress.result,
                     // The verb itself may be what cannot be read.

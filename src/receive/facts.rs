@@ -55,7 +55,7 @@ impl Facts {
             ..
         } = self;
         tracing::error!(
-            shop.id = %shop, %legal_entity, %mode, %format, %kind, transaction.uuid = ?self.transaction,
+            shop.id = %shop, %legal_entity, %mode, %format, %kind, transaction.uuid = self.transaction, error = why,
             "did not store a notification of shop {shop}, which the gateway may not send again: {why}"
         );
     }

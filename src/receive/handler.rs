@@ -202,7 +202,7 @@ impl Intake {
         tokio::spawn(async move {
             let word = trouble.word();
             if let Err(why) = intake.outbox.report(trouble, intake.clock.now()).await {
-                tracing::error!(trouble = word, "cannot tell the operators ({word}): {why}");
+                tracing::error!(trouble = word, error = %why, "cannot tell the operators ({word}): {why}");
             }
         });
     }

@@ -61,7 +61,7 @@ impl Receiver {
                         connections.spawn(self.connect(stream, peer.ip(), stopping.clone()));
                     }
                     Err(error) => {
-                        tracing::warn!("cannot accept a connection: {error}");
+                        tracing::warn!(%error, "cannot accept a connection: {error}");
                         sleep(ACCEPT_AGAIN).await;
                     }
                 },
@@ -105,8 +105,10 @@ impl Receiver {
             let limit = connection.settings.header_timeout;
             match timeout(limit, tls.accept(stream)).await {
                 Ok(Ok(stream)) => connection.serve(stream).await,
-                Ok(Err(error)) => tracing::debug!(%peer, "TLS handshake with {peer} failed: {error}"),
-                Err(_elapsed) => tracing::debug!(%peer, "TLS handshake with {peer} took too long"),
+                Ok(Err(error)) => {
+                    tracing::debug!(client.address = %peer, %error, "TLS handshake with {peer} failed: {error}")
+                }
+                Err(_elapsed) => tracing::debug!(client.address = %peer, "TLS handshake with {peer} took too long"),
             }
         }
     }

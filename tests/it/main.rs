@@ -13,6 +13,7 @@ mod fanout;
 mod flows;
 mod init;
 mod listener;
+mod logs;
 mod mail;
 mod openapi;
 mod outbox;

@@ -48,7 +48,7 @@ pub(super) async fn acknowledge(
     let noted = parts.outbox.acknowledge(incident, by, until, parts.clock.now()).await?;
     match noted {
         outbox::Acknowledged::Noted(incidents) => {
-            tracing::info!(incident, "{who}: incident {incident} is acknowledged");
+            tracing::info!(incident.id = incident, "{who}: incident {incident} is acknowledged");
             Ok(Json(Acknowledged {
                 incident,
                 incidents,

@@ -143,7 +143,7 @@ impl Alert {
             return Ok(Some(due));
         }
         let Ok(mailbox) = first.address.parse::<Mailbox>() else {
-            tracing::error!(id = first.id, "an address that e-mails were written to is none");
+            tracing::error!(email.id = first.id, "an address that e-mails were written to is none");
             return Ok(None);
         };
         let lines: Vec<_> = held
