@@ -48,10 +48,10 @@ pub enum EmailState {
 /// Which e-mails are asked for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum EmailsWanted {
-    /// Whatever became of them, the newest first.
-    All,
-    /// The newest first.
-    GivenUp,
+    /// Whatever became of them, the newest first: those before one.
+    All { before: Option<i64> },
+    /// The newest first: those before one.
+    GivenUp { before: Option<i64> },
     /// The next one first.
     Waiting,
 }

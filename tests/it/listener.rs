@@ -206,6 +206,22 @@ async fn reload_by_the_api_is_applied_or_refused_and_the_metric_and_the_page_say
         assert!(!page.body.contains("<b>a"), "{}", page.body);
     }
 
+    let elsewhere = admin
+        .toml
+        .replace("[admin]", "[admin]\npublic_url = \"https://ipn.acme.example/admin\"");
+    let waits = "waits for a restart";
+    for (toml, is_told) in [(&elsewhere, true), (&admin.toml, false)] {
+        admin.daemon.rewrite(toml);
+        let verdict = admin.reloads("{}").await;
+        assert_eq!(verdict["verdict"], "applied", "{verdict}");
+        for path in ["/", "/configuration"] {
+            let page = admin.gets(path, &[&cookie]).await;
+            assert_eq!(page.body.contains(waits), is_told, "{}", page.body);
+        }
+    }
+    admin.daemon.rewrite(&admin.toml.replace(&url, "not <b>a URL"));
+    assert_eq!(admin.reloads("{}").await["verdict"], "refused");
+
     let moved = FakeShop::open();
     admin
         .daemon

@@ -1,6 +1,9 @@
-"""Drives the status page in headless Chromium: finds a failed delivery, replays it, and sees it delivered.
+"""Drives the status page in headless Chromium: finds a failed delivery, replays it, and sees it delivered; and does
+whatever else the page offers.
 
-    page.py URL TOKEN NOTIFICATION SHOP [--without-script] [--screenshots FOLDER]
+    page.py URL TOKEN SHOP GIVEN_UP WAITING DOUBTFUL [--without-script] [--screenshots FOLDER]
+
+The last three are notifications: one that this shop was not given, one that waits, and one that is in quarantine.
 
 With script it also visits every page, light on a desk and dark on a telephone (for screenshots: both on both): no error
 in the console, nothing that axe-core calls a violation, nothing wider than the screen.
@@ -107,11 +110,87 @@ def find_and_replay(page, notification, shop):
 
 def look_up_in_runbook(page):
     """From what is wrong to what to do about it."""
-    page.go("incidents")
-    page.one(".incident h3 a").click()
-    page.link("What to do: ")
-    page.one("section:has(h2:target)")
-    assert "/runbook#" in page.driver.current_url, page.driver.current_url
+    page.go()
+    page.link("What to do: A shop fails")
+    page.one("section:has(h2#a-shop-fails:target)")
+    page.expect("What the e-mail says of the answer tells whose it is")
+
+
+def confirm(page, expected):
+    """Says yes to the question, after a look at what it says."""
+    page.expect(expected)
+    page.one(".ask form button").click()
+
+
+def acknowledge(page):
+    page.go()
+    page.link("Acknowledge")
+    Select(page.one("#hours")).select_by_visible_text("for 4 hours")
+    confirm(page, "nobody is reminded of it")
+    page.expect("reminders again from")
+    for path in ["", "incidents"]:
+        page.go(path)
+        page.expect("acknowledged by the page, from 127.0.0.1")
+        page.expect("Acknowledge again…")
+
+
+def pause_and_resume(page, shop):
+    """The first destination of the shop, from the table of the status page."""
+    for act, done, state in [("pause", "1 destination paused", "paused"), ("resume", "1 destination resumed", "up")]:
+        page.go()
+        page.one(f'a[href*="act={act}"][href*="shop={shop}"][href*="rendition=event"]').click()
+        confirm(page, f"1 destination to {act}")
+        page.expect(done)
+        page.go()
+        row = '//tr[.//a[contains(@href, "shop=' + shop + '") and contains(@href, "rendition=event")]]'
+        page.wait(state, lambda driver: driver.find_element(By.XPATH, row + f'//*[text()="{state}"]'))
+
+
+def release(page, notification):
+    page.go("notifications?state=quarantined")
+    page.one(f'a[href$="notifications/{notification}"]').click()
+    page.link("Release…")
+    confirm(page, "deliveries to make")
+    page.expect("deliveries made")
+    page.link("See it")
+    page.wait("delivered", lambda driver: driver.refresh() or page.one("h1 .badge").text == "delivered")
+
+
+def cancel(page, notification):
+    page.go("notifications?state=waiting")
+    page.one(f'a[href$="notifications/{notification}"]').click()
+    page.expect("503")
+    page.link("Cancel…")
+    confirm(page, "1 delivery to cancel")
+    page.expect("1 delivery cancelled")
+    page.link("See it")
+    page.expect("cancelled")
+    assert not page.driver.find_elements(By.PARTIAL_LINK_TEXT, "Cancel…")
+
+
+def look_at_older_ones(page):
+    """From page to page, to the end."""
+    for path, link, first in [
+        ("incidents", "Older incidents", "Over"),
+        ("emails", "Older e-mails", "The newest"),
+        ("emails", "Older ones that were given up", "Given up"),
+    ]:
+        page.go(path)
+        page.expect(first)
+        pages, ids = 0, []
+        while True:
+            ids.append(page.driver.current_url)
+            links = page.driver.find_elements(By.LINK_TEXT, link) if pages < 9 else []
+            if not links:
+                break
+            before = page.driver.current_url
+            links[0].click()
+            page.wait("another page", lambda driver: driver.current_url != before)
+            # The next pages of what was given up have one name for it.
+            link = "Older e-mails" if path == "emails" else link
+            pages += 1
+        assert pages >= 1, f"{path} has no {link}"
+        page.one(".crumbs a")
 
 
 def look_at_personal_data(page, notification):
@@ -190,7 +269,7 @@ def judge(page, screenshots):
 
 def main():
     arguments = argparse.ArgumentParser()
-    for name in ["url", "token", "notification", "shop"]:
+    for name in ["url", "token", "shop", "given_up", "waiting", "doubtful"]:
         arguments.add_argument(name)
     arguments.add_argument("--without-script", action="store_true")
     arguments.add_argument("--screenshots")
@@ -202,11 +281,16 @@ def main():
             page.go()
             page.log_in(asked.token)
             look_up_in_runbook(page)
-            find_and_replay(page, asked.notification, asked.shop)
-            look_at_personal_data(page, asked.notification)
+            find_and_replay(page, asked.given_up, asked.shop)
+            acknowledge(page)
+            pause_and_resume(page, asked.shop)
+            release(page, asked.doubtful)
+            cancel(page, asked.waiting)
+            look_at_personal_data(page, asked.given_up)
             said = page.logged()
             assert not said, said
             if not asked.without_script:
+                look_at_older_ones(page)
                 judge(page, asked.screenshots)
         finally:
             driver.quit()

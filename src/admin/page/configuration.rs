@@ -22,6 +22,8 @@ struct ConfigurationPage {
     applied: Option<When>,
     /// Why the files are not what runs, if somebody has asked for that.
     refused: Option<Refused>,
+    /// Parts that only a restart changes, and that differ by now.
+    waits_for_restart: Vec<&'static str>,
 }
 
 /// A reload that was refused.
@@ -46,6 +48,7 @@ pub(super) async fn configuration(
         applied: running.as_ref().map(|running| When::new(running.applied_at, now)),
         running,
         refused: refused(&inside),
+        waits_for_restart: inside.parts.running.borrow().waits_for_restart.clone(),
     };
     Ok(show(StatusCode::OK, &page))
 }
@@ -67,6 +70,7 @@ pub(super) async fn earlier(
         applied: Some(When::new(kept.applied_at, inside.parts.clock.now())),
         running: Some(kept),
         refused: None,
+        waits_for_restart: Vec::new(),
     };
     Ok(show(StatusCode::OK, &page))
 }

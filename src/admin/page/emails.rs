@@ -1,28 +1,80 @@
 use std::sync::Arc;
 
 use askama::Template;
-use axum::extract::State;
+use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use jiff::Timestamp;
+use serde::Deserialize;
 
 use super::visitor::Visitor;
 use super::when::When;
 use super::words::Badge;
 use super::{Frame, Unavailable, show};
+use crate::admin::api::MailLine;
 use crate::admin::listener::Inside;
 use crate::outbox::{EmailLine, EmailState, EmailsWanted};
 
-/// Of each sort.
+/// Of each sort, on a page.
 const SHOWN: u32 = 100;
 
 #[derive(Template)]
 #[template(path = "emails.html", config = ".askama.toml")]
 struct EmailsPage {
     frame: Frame,
+    mail: Mail,
+    /// How many wait in all.
+    all_waiting: u32,
     waiting: Vec<Email>,
-    given_up: Vec<Email>,
-    newest: Vec<Email>,
+    given_up: Older,
+    newest: Older,
+}
+
+#[derive(Template)]
+#[template(path = "emails-older.html", config = ".askama.toml")]
+struct OlderPage {
+    frame: Frame,
+    is_given_up: bool,
+    older: Older,
+}
+
+/// One page of many, the newest first.
+struct Older {
+    emails: Vec<Email>,
+    /// The e-mail before which the next page begins.
+    next: Option<i64>,
+}
+
+/// Which page of which of them; nothing: how everything stands.
+#[derive(Debug, Deserialize)]
+pub(super) struct Search {
+    state: Option<Sort>,
+    before: Option<i64>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "kebab-case")]
+enum Sort {
+    GivenUp,
+}
+
+/// How the sending goes.
+pub(super) struct Mail {
+    pub(super) failing_since: Option<When>,
+    pub(super) last_sent: Option<When>,
+    /// When the server last took one not, and what it said.
+    pub(super) last_refusal: Option<(When, String)>,
+}
+
+impl Mail {
+    pub(super) fn of(line: MailLine, now: Timestamp) -> Self {
+        let when = |at| When::new(at, now);
+        Self {
+            failing_since: line.failing_since.map(when),
+            last_sent: line.last_sent.map(when),
+            last_refusal: line.last_refusal.map(|refusal| (when(refusal.at), refusal.why)),
+        }
+    }
 }
 
 /// One row.
@@ -64,15 +116,48 @@ fn incident(thread: &str) -> Option<i64> {
     thread.strip_prefix("incident-")?.parse().ok()
 }
 
-/// What waits first, then what was given up, then the newest of all.
-pub(super) async fn emails(State(inside): State<Arc<Inside>>, visitor: Visitor) -> Result<Response, Unavailable> {
+impl Older {
+    fn of(lines: Vec<EmailLine>, now: Timestamp) -> Self {
+        Self {
+            next: lines.get(SHOWN as usize - 1).map(|last| last.id),
+            emails: told(lines, now),
+        }
+    }
+}
+
+fn told(lines: Vec<EmailLine>, now: Timestamp) -> Vec<Email> {
+    lines.into_iter().map(|line| Email::of(line, now)).collect()
+}
+
+/// What waits first, then what was given up, then the newest of all; or a page of older ones.
+pub(super) async fn emails(
+    State(inside): State<Arc<Inside>>,
+    visitor: Visitor,
+    Query(Search { state, before }): Query<Search>,
+) -> Result<Response, Unavailable> {
     let (outbox, now) = (&inside.parts.outbox, inside.parts.clock.now());
-    let told = |lines: Vec<EmailLine>| lines.into_iter().map(|line| Email::of(line, now)).collect();
+    let frame = visitor.frame("emails");
+    let is_given_up = state == Some(Sort::GivenUp);
+    if is_given_up || before.is_some() {
+        let wanted = match is_given_up {
+            true => EmailsWanted::GivenUp { before },
+            false => EmailsWanted::All { before },
+        };
+        let older = Older::of(outbox.emails(wanted, SHOWN).await?, now);
+        let page = OlderPage {
+            frame,
+            is_given_up,
+            older,
+        };
+        return Ok(show(StatusCode::OK, &page));
+    }
     let page = EmailsPage {
-        frame: visitor.frame("emails"),
-        waiting: told(outbox.emails(EmailsWanted::Waiting, SHOWN).await?),
-        given_up: told(outbox.emails(EmailsWanted::GivenUp, SHOWN).await?),
-        newest: told(outbox.emails(EmailsWanted::All, SHOWN).await?),
+        frame,
+        mail: Mail::of(inside.parts.alert.mail_state().into(), now),
+        all_waiting: outbox.totals().await?.emails_waiting,
+        waiting: told(outbox.emails(EmailsWanted::Waiting, SHOWN).await?, now),
+        given_up: Older::of(outbox.emails(EmailsWanted::GivenUp { before: None }, SHOWN).await?, now),
+        newest: Older::of(outbox.emails(EmailsWanted::All { before: None }, SHOWN).await?, now),
     };
     Ok(show(StatusCode::OK, &page))
 }

@@ -2,10 +2,11 @@ use std::cmp::Reverse;
 use std::sync::Arc;
 
 use askama::Template;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use jiff::Timestamp;
+use serde::Deserialize;
 
 use super::emails::Email;
 use super::visitor::Visitor;
@@ -18,15 +19,24 @@ use crate::admin::listener::Inside;
 use crate::domain::{DestinationKey, Section};
 use crate::outbox::{Acknowledgement, DestinationLine, DestinationLoad, IncidentRow, IncidentStory};
 
-/// Incidents that are over and are shown.
-const OVER: u32 = 50;
+/// Incidents of a page, but for those that are open.
+const SHOWN: u32 = 50;
 
 #[derive(Template)]
 #[template(path = "incidents.html", config = ".askama.toml")]
 struct IncidentsPage {
     frame: Frame,
-    open: Vec<Incident>,
+    /// None, if older ones are asked for.
+    open: Option<Vec<Incident>>,
     over: Vec<Incident>,
+    /// The incident before which the next page begins.
+    next: Option<i64>,
+}
+
+/// Which page of them.
+#[derive(Debug, Deserialize)]
+pub(super) struct Older {
+    before: Option<i64>,
 }
 
 #[derive(Template)]
@@ -38,7 +48,6 @@ struct IncidentPage {
     oldest: Option<When>,
     next_attempt: Option<When>,
     paused: Option<When>,
-    acknowledged: Option<Acknowledged>,
     /// Another incident, in whose thread this one is told.
     told_with: Option<i64>,
     emails: Vec<Email>,
@@ -63,12 +72,16 @@ pub(super) struct Incident {
     pub(super) delivered: u64,
     /// What the runbook says of it.
     pub(super) runbook: Section,
+    pub(super) acknowledged: Option<Acknowledged>,
+    /// To acknowledge it, while it is open.
+    pub(super) acknowledge: Option<Button>,
 }
 
-struct Acknowledged {
-    by: String,
-    at: When,
-    until: Option<String>,
+/// Who looks after it.
+pub(super) struct Acknowledged {
+    pub(super) by: String,
+    pub(super) at: When,
+    pub(super) until: Option<String>,
 }
 
 impl Incident {
@@ -101,6 +114,8 @@ impl Incident {
             failures: counted(line.failures, "attempt has failed", "attempts have failed"),
             given_up: line.given_up,
             delivered: line.delivered,
+            acknowledged: holding(row, now).map(|told| Acknowledged::of(told, now)),
+            acknowledge: acknowledge(row, now),
             runbook: Section::of_failure(
                 row.incident.last_failure.symptom,
                 line.recovered_at.is_some() && line.given_up > 0,
@@ -117,15 +132,24 @@ pub(super) async fn open_incidents(parts: &Parts, now: Timestamp) -> Result<Vec<
 }
 
 /// Open ones first, then those that are over, the newest first.
-pub(super) async fn incidents(State(inside): State<Arc<Inside>>, visitor: Visitor) -> Result<Response, Unavailable> {
+pub(super) async fn incidents(
+    State(inside): State<Arc<Inside>>,
+    visitor: Visitor,
+    Query(Older { before }): Query<Older>,
+) -> Result<Response, Unavailable> {
     let (parts, now) = (&inside.parts, inside.parts.clock.now());
-    let newest = parts.outbox.incidents(None, OVER).await?;
-    let over: Vec<_> = newest.iter().filter(|row| !row.incident.is_open()).collect();
+    let rows = parts.outbox.incidents(before, SHOWN).await?;
+    let over: Vec<_> = rows.iter().filter(|row| !row.incident.is_open()).collect();
+    let open = match before {
+        None => Some(open_incidents(parts, now).await?),
+        Some(_) => None,
+    };
     let told = |row: &IncidentRow| Incident::of(row, parts, now);
     let page = IncidentsPage {
         frame: visitor.frame("incidents"),
-        open: open_incidents(parts, now).await?,
+        open,
         over: over.into_iter().map(told).collect(),
+        next: rows.get(SHOWN as usize - 1).map(|last| last.id),
     };
     Ok(show(StatusCode::OK, &page))
 }
@@ -152,12 +176,11 @@ pub(super) async fn incident(
     let page = IncidentPage {
         frame,
         incident: Incident::of(&row, parts, now),
-        buttons: buttons(&row, row.acknowledged.is_some(), paused.is_some()),
+        buttons: buttons(&row, paused.is_some(), now),
         oldest: load.oldest.map(when),
         next_attempt: load.next_attempt.map(when),
         load,
         paused: paused.map(when),
-        acknowledged: row.acknowledged.map(|told| Acknowledged::of(told, now)),
         told_with: row.told_with.filter(|with| *with != id),
         emails: emails.into_iter().map(|line| Email::of(line, now)).collect(),
     };
@@ -177,16 +200,8 @@ async fn destination(
 }
 
 /// What makes sense now.
-fn buttons(row: &IncidentRow, is_acknowledged: bool, is_paused: bool) -> Vec<Button> {
-    let mut buttons = Vec::new();
-    if row.incident.is_open() {
-        let text = if is_acknowledged {
-            "Acknowledge again…"
-        } else {
-            "Acknowledge…"
-        };
-        buttons.push(Wish::with_incident(Act::Acknowledge, row.id).button(text));
-    }
+fn buttons(row: &IncidentRow, is_paused: bool, now: Timestamp) -> Vec<Button> {
+    let mut buttons = Vec::from_iter(acknowledge(row, now));
     if row.incident.given_up.count > 0 {
         buttons.push(Wish::with_incident(Act::Replay, row.id).button("Replay what was given up…"));
     }
@@ -198,10 +213,25 @@ fn buttons(row: &IncidentRow, is_acknowledged: bool, is_paused: bool) -> Vec<But
     buttons
 }
 
+/// The acknowledgement, unless its time is over.
+fn holding(row: &IncidentRow, now: Timestamp) -> Option<&Acknowledgement> {
+    let told = row.acknowledged.as_ref()?;
+    told.until.is_none_or(|until| now < until).then_some(told)
+}
+
+fn acknowledge(row: &IncidentRow, now: Timestamp) -> Option<Button> {
+    let text = match holding(row, now) {
+        Some(_) => "Acknowledge again…",
+        None => "Acknowledge…",
+    };
+    let button = || Wish::with_incident(Act::Acknowledge, row.id).button(text);
+    row.incident.is_open().then(button)
+}
+
 impl Acknowledged {
-    fn of(told: Acknowledgement, now: Timestamp) -> Self {
+    fn of(told: &Acknowledgement, now: Timestamp) -> Self {
         Self {
-            by: told.by,
+            by: told.by.clone(),
             at: When::new(told.at, now),
             until: told.until.map(|until| until.strftime("%Y-%m-%d %H:%M UTC").to_string()),
         }
@@ -210,8 +240,29 @@ impl Acknowledged {
 
 #[cfg(test)]
 mod tests {
+    use jiff::SignedDuration;
+
     use super::*;
     use crate::domain::{Cause, GivenUp, LastFailure, Mode, Rendition, Symptom};
+
+    const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+
+    #[test]
+    fn acknowledgement_counts_until_its_time_is_over() {
+        let mut row = row(true, 0);
+        assert!(holding(&row, NOW).is_none());
+        let mut told = Acknowledgement {
+            at: NOW,
+            by: "root".into(),
+            until: None,
+        };
+        row.acknowledged = Some(told.clone());
+        assert!(holding(&row, NOW).is_some());
+        told.until = Some(NOW + SignedDuration::from_hours(1));
+        row.acknowledged = Some(told);
+        assert!(holding(&row, NOW).is_some());
+        assert!(holding(&row, NOW + SignedDuration::from_hours(1)).is_none());
+    }
 
     fn row(is_open: bool, given_up: u64) -> IncidentRow {
         let at = Timestamp::UNIX_EPOCH;
@@ -256,7 +307,7 @@ mod tests {
     #[test]
     fn only_what_makes_sense_can_be_done() {
         let texts = |row: &IncidentRow, paused| -> Vec<&str> {
-            buttons(row, false, paused).iter().map(|button| button.text).collect()
+            buttons(row, paused, NOW).iter().map(|button| button.text).collect()
         };
         assert_eq!(texts(&row(true, 0), false), ["Acknowledge…", "Pause the destination…"]);
         assert_eq!(texts(&row(false, 2), false), ["Replay what was given up…"]);

@@ -10,6 +10,7 @@ use axum::response::Response;
 use jiff::Timestamp;
 
 use super::configuration::{Refused, refused};
+use super::emails::Mail;
 use super::incidents::{Incident, open_incidents};
 use super::visitor::Visitor;
 use super::when::When;
@@ -30,6 +31,9 @@ struct StatusPage {
     frame: Frame,
     headline: Headline,
     refused: Option<Refused>,
+    /// Parts of the configuration that only a restart changes, and that differ by now.
+    waits_for_restart: Vec<&'static str>,
+    mail: Mail,
     incidents: Vec<Incident>,
     companies: Vec<Company>,
     heard: Vec<Heard>,
@@ -99,10 +103,13 @@ struct Heard {
 pub(super) async fn status(State(inside): State<Arc<Inside>>, visitor: Visitor) -> Result<Response, Unavailable> {
     let status = api::look(&inside.parts).await?;
     let rates = rates(&inside.parts, status.now).await?;
+    let waits_for_restart = inside.parts.running.borrow().waits_for_restart.clone();
     let page = StatusPage {
         frame: visitor.frame("status"),
         headline: Headline::of(&status),
         refused: refused(&inside),
+        waits_for_restart,
+        mail: Mail::of(status.mail.clone(), status.now),
         incidents: open_incidents(&inside.parts, status.now).await?,
         companies: companies(&inside.parts, &status, &rates),
         heard: heard(&inside.parts, &status),
@@ -128,6 +135,11 @@ impl Headline {
         } else if troubled > 0 {
             let text = counted(troubled, "destination is", "destinations are");
             (Tone::Warn, format!("{text} in trouble"))
+        } else if status.mail.failing_since.is_some() {
+            (
+                Tone::Warn,
+                "No shop is in trouble, but e-mails do not get out".to_owned(),
+            )
         } else if status.totals.quarantined > 0 {
             let text = counted(status.totals.quarantined, "notification waits", "notifications wait");
             (Tone::Warn, format!("{text} to be released"))

@@ -33,12 +33,12 @@ const OF_THREAD: &str = concat!("SELECT ", of_email!(), " FROM emails WHERE thre
 const ALL_EMAILS: &str = concat!(
     "SELECT ",
     of_email!(),
-    " FROM emails WHERE id > 0 ORDER BY id DESC LIMIT ?"
+    " FROM emails WHERE id < ? ORDER BY id DESC LIMIT ?"
 );
 const GIVEN_UP: &str = concat!(
     "SELECT ",
     of_email!(),
-    " FROM emails INDEXED BY emails_failed WHERE state=2 ORDER BY id DESC LIMIT ?"
+    " FROM emails INDEXED BY emails_failed WHERE state=2 AND id < ? ORDER BY id DESC LIMIT ?"
 );
 const WAITING: &str = concat!(
     "SELECT ",
@@ -86,15 +86,18 @@ pub(in crate::outbox) fn emails(
     wanted: EmailsWanted,
     limit: u32,
 ) -> rusqlite::Result<Vec<EmailLine>> {
-    let question = match wanted {
-        EmailsWanted::All => ALL_EMAILS,
-        EmailsWanted::GivenUp => GIVEN_UP,
+    let mut statement = connection.prepare_cached(match wanted {
+        EmailsWanted::All { .. } => ALL_EMAILS,
+        EmailsWanted::GivenUp { .. } => GIVEN_UP,
         EmailsWanted::Waiting => WAITING,
+    })?;
+    let rows = match wanted {
+        EmailsWanted::All { before } | EmailsWanted::GivenUp { before } => {
+            statement.query_map((before.unwrap_or(i64::MAX), limit), email_line)?
+        }
+        EmailsWanted::Waiting => statement.query_map([limit], email_line)?,
     };
-    connection
-        .prepare_cached(question)?
-        .query_map([limit], email_line)?
-        .collect()
+    rows.collect()
 }
 
 fn email_line(row: &Row<'_>) -> rusqlite::Result<EmailLine> {
