@@ -15,8 +15,10 @@ use crate::admin::api::MailLine;
 use crate::admin::listener::Inside;
 use crate::outbox::{EmailLine, EmailState, EmailsWanted};
 
-/// Of each sort, on a page.
+/// On a page of older ones, and of those that wait.
 const SHOWN: u32 = 100;
+/// Where other things stand on the page, too.
+const NEWEST: u32 = 20;
 
 #[derive(Template)]
 #[template(path = "emails.html", config = ".askama.toml")]
@@ -117,9 +119,10 @@ fn incident(thread: &str) -> Option<i64> {
 }
 
 impl Older {
-    fn of(lines: Vec<EmailLine>, now: Timestamp) -> Self {
+    /// `limit`: as many were asked for.
+    fn of(lines: Vec<EmailLine>, limit: u32, now: Timestamp) -> Self {
         Self {
-            next: lines.get(SHOWN as usize - 1).map(|last| last.id),
+            next: lines.get(limit as usize - 1).map(|last| last.id),
             emails: told(lines, now),
         }
     }
@@ -143,7 +146,7 @@ pub(super) async fn emails(
             true => EmailsWanted::GivenUp { before },
             false => EmailsWanted::All { before },
         };
-        let older = Older::of(outbox.emails(wanted, SHOWN).await?, now);
+        let older = Older::of(outbox.emails(wanted, SHOWN).await?, SHOWN, now);
         let page = OlderPage {
             frame,
             is_given_up,
@@ -151,13 +154,15 @@ pub(super) async fn emails(
         };
         return Ok(show(StatusCode::OK, &page));
     }
+    let given_up = outbox.emails(EmailsWanted::GivenUp { before: None }, NEWEST).await?;
+    let newest = outbox.emails(EmailsWanted::All { before: None }, NEWEST).await?;
     let page = EmailsPage {
         frame,
         mail: Mail::of(inside.parts.alert.mail_state().into(), now),
         all_waiting: outbox.totals().await?.emails_waiting,
         waiting: told(outbox.emails(EmailsWanted::Waiting, SHOWN).await?, now),
-        given_up: Older::of(outbox.emails(EmailsWanted::GivenUp { before: None }, SHOWN).await?, now),
-        newest: Older::of(outbox.emails(EmailsWanted::All { before: None }, SHOWN).await?, now),
+        given_up: Older::of(given_up, NEWEST, now),
+        newest: Older::of(newest, NEWEST, now),
     };
     Ok(show(StatusCode::OK, &page))
 }
