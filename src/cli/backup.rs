@@ -9,9 +9,9 @@ use anyhow::Context;
 use clap::Args;
 use serde_json::json;
 
-use super::check::{CONFIGURATION_ERROR, Format};
-use super::load;
+use super::check::Format;
 use super::page::size;
+use crate::config;
 use crate::outbox::back_up;
 
 /// Copies the store into a new file, also while the daemon runs, and checks the copy.
@@ -19,11 +19,10 @@ use crate::outbox::back_up;
 /// The copy is one moment of the store, whole. It holds everything personal that the store holds, so only who makes it
 /// may read it. Run it as root, or as the user that the daemon runs as.
 ///
-/// To restore: stop the daemon, move the store aside with its -wal and -shm files, put the copy in its place, give it to
-/// the daemon's user, and start the daemon. What was delivered after the copy was made is delivered again, with the same
-/// webhook-id.
+/// `ipn-router restore` puts it back. Of the configuration only [store] counts, so that it works from cron too, which has
+/// none of the daemon's secrets.
 ///
-/// Exit codes: 0 copied, 1 not, 78 the configuration has errors.
+/// Exit codes: 0 copied, 1 not.
 #[derive(Args, Debug)]
 #[command(after_help = "Example:
   ipn-router backup /var/backups/ipn-router-$(date +%F).db")]
@@ -35,12 +34,9 @@ pub(super) struct Options {
 }
 
 pub(super) fn run(file: &Path, options: &Options) -> anyhow::Result<ExitCode> {
-    let Some(loaded) = load(file)? else {
-        return Ok(ExitCode::from(CONFIGURATION_ERROR));
-    };
+    let store = store_of(file)?;
     let started = Instant::now();
-    let store = &loaded.config.store.path;
-    let copy = back_up(store, &options.file)
+    let copy = back_up(&store, &options.file)
         .with_context(|| format!("cannot copy {} to {}", store.display(), options.file.display()))?;
     let took = started.elapsed();
     let mut out = anstream::stdout().lock();
@@ -57,7 +53,8 @@ pub(super) fn run(file: &Path, options: &Options) -> anyhow::Result<ExitCode> {
         }
         Format::Text => writeln!(
             out,
-            "Copied in {:.1} s: {}, {} notifications, {} deliveries that wait. The copy was read, and is whole.",
+            "Copied {} in {:.1} s: {}, {} notifications, {} deliveries that wait. The copy was read, and is whole.",
+            store.display(),
             took.as_secs_f64(),
             size(copy.bytes),
             copy.notifications,
@@ -65,4 +62,9 @@ pub(super) fn run(file: &Path, options: &Options) -> anyhow::Result<ExitCode> {
         )?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Where the store is, also if the configuration has mistakes, or secrets that only the daemon can read.
+pub(super) fn store_of(file: &Path) -> anyhow::Result<PathBuf> {
+    config::store(file).with_context(|| format!("cannot read {}", file.display()))
 }

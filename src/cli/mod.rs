@@ -15,6 +15,7 @@ mod manual;
 mod page;
 mod persons;
 mod reload;
+mod restore;
 mod runbook;
 mod schema;
 mod send;
@@ -75,6 +76,7 @@ enum Command {
     Release(verbs::ReleaseOptions),
     Reload(reload::ReloadOptions),
     Replay(verbs::ReplayOptions),
+    Restore(restore::Options),
     Resume(verbs::ResumeOptions),
     Runbook(runbook::Options),
     Schema(schema::Options),
@@ -115,6 +117,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Release(options) => verbs::release(&arguments.config, &options),
         Command::Reload(options) => reload::run(&arguments.config, &options),
         Command::Replay(options) => verbs::replay(&arguments.config, &options),
+        Command::Restore(options) => restore::run(&arguments.config, &options),
         Command::Resume(options) => verbs::resume(&arguments.config, &options),
         Command::Runbook(options) => runbook::run(&options),
         Command::Schema(options) => schema::run(&options),

@@ -146,6 +146,11 @@ impl Problems {
         self.is_incomplete |= loses_keys;
     }
 
+    /// Whether one of these was found.
+    pub(super) fn has(&self, codes: &[Code]) -> bool {
+        self.found.iter().any(|problem| codes.contains(&problem.code))
+    }
+
     pub(super) fn has_errors(&self) -> bool {
         let is_error = |problem: &Problem| problem.code.severity() == Severity::Error;
         !self.broken.is_empty() || self.found.iter().any(is_error)

@@ -53,6 +53,7 @@ mod written;
 mod tests;
 
 use std::collections::BTreeSet;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -153,13 +154,34 @@ pub fn load_and_list(path: &Path) -> (Result<Loaded, Vec<Diagnostic>>, BTreeSet<
 /// # Errors
 ///
 /// The file cannot be read at all.
-pub fn socket(path: &Path) -> std::io::Result<PathBuf> {
+pub fn socket(path: &Path) -> io::Result<PathBuf> {
+    let written = written_with_mistakes(path, &mut diagnostics::Problems::default())?;
+    Ok(admin::settings(written.admin.as_ref(), &written.store.path).socket)
+}
+
+/// Where the store of this configuration is; known also if the file has mistakes elsewhere.
+///
+/// # Errors
+///
+/// The file cannot be read at all, or not where it says that.
+pub fn store(path: &Path) -> io::Result<PathBuf> {
+    let mut problems = diagnostics::Problems::default();
+    let written = written_with_mistakes(path, &mut problems)?;
+    let may_be_meant = problems.is_incomplete() || problems.has(&[codes::UNSUPPORTED_STORE, codes::WRONG_TYPE]);
+    if may_be_meant && written.store.path == Path::new(store::DEFAULT_PATH) {
+        return Err(io::Error::other(
+            "it does not say clearly where the store is, see `ipn-router check`",
+        ));
+    }
+    Ok(written.store.path)
+}
+
+fn written_with_mistakes(path: &Path, problems: &mut diagnostics::Problems) -> io::Result<written::Written> {
     let main = File {
         path: path.into(),
         bytes: std::fs::read(path)?,
     };
-    let (written, _) = written::read(main, &Machine, &mut diagnostics::Problems::default());
-    Ok(admin::settings(written.admin.as_ref(), &written.store.path).socket)
+    Ok(written::read_alone(main, &Machine, problems))
 }
 
 fn load_by(path: &Path, outside: &dyn Outside) -> Result<Loaded, Vec<Diagnostic>> {
@@ -208,7 +230,7 @@ pub fn parse(main: File, outside: &dyn Outside) -> Result<Loaded, Vec<Diagnostic
     })
 }
 
-fn unreadable(path: &Path, error: &std::io::Error) -> Diagnostic {
+fn unreadable(path: &Path, error: &io::Error) -> Diagnostic {
     let file = path.display().to_string();
     Diagnostic {
         code: codes::UNREADABLE_FILE,

@@ -16,9 +16,12 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// What is parked or a dead letter is kept so long at least, and its record with it (design.md 4).
 const KEPT_UNRESOLVED: Duration = Duration::from_secs(90 * 24 * 60 * 60);
 
+/// Where the store is if nothing is said.
+pub(super) const DEFAULT_PATH: &str = "/var/lib/ipn-router/outbox.db";
+
 pub(super) fn read(table: Option<Table<'_>>, outside: &dyn Outside, problems: &mut Problems) -> outbox::Settings {
     let default = outbox::Settings {
-        path: "/var/lib/ipn-router/outbox.db".into(),
+        path: DEFAULT_PATH.into(),
         keep_bodies: 14 * DAY,
         keep_records: 400 * DAY,
     };

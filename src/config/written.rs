@@ -114,6 +114,11 @@ pub(super) fn read(main: File, outside: &dyn Outside, problems: &mut Problems) -
     (written, sources)
 }
 
+/// Reads the main file without those that it includes.
+pub(super) fn read_alone(main: File, outside: &dyn Outside, problems: &mut Problems) -> Written {
+    read_main(&source(0, main, problems), outside, problems).0
+}
+
 fn source(number: usize, file: File, problems: &mut Problems) -> Source {
     let (source, flaws) = Source::new(file);
     syntax::flaws(number, flaws, problems);

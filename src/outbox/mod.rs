@@ -79,7 +79,7 @@ pub use rows::{
     Lease, Named, NewEmail, Next, Old, OutboxError, Owned, Page, StoredNotification, Telling, TroubleRow,
     UntoldAttempt, Waiting, WaitingNotification,
 };
-pub use sqlite::{BackupError, Copy, OpenError, back_up};
+pub use sqlite::{BackupError, Copy, OpenError, Restore, RestoreError, back_up};
 pub use tail::{Tail, TailLine};
 pub use verbs::{Batch, Foreseen, Found, Kept, LeftOut, Progress, Rerouted, VerbId, VerbResult, VerbRow, VerbState};
 

@@ -509,56 +509,12 @@ async fn what_is_not_there_is_said() {
     );
     for command in [
         "list", "show", "where", "replay", "cancel", "release", "backfill", "pause", "resume", "tail", "ack", "backup",
+        "restore",
     ] {
         has(
             &says(&daemon, &format!("{command} --help")).await,
             &["Example", "Exit codes"],
         );
-    }
-}
-
-#[tokio::test]
-async fn backup_under_load_is_restored_and_what_waited_in_it_is_delivered() {
-    let (acme, mut daemon) = start("").await;
-    says(&daemon, &format!("pause --shop {LYON}")).await;
-    let mut gateway = daemon.gateway();
-    let mut before = Vec::new();
-    for n in 0..50 {
-        before.push(
-            gateway
-                .sends(&Form::token_created(PARIS, &format!("token-{n}")).signed())
-                .await,
-        );
-    }
-    let copy = daemon.home.path("copy.db");
-    let words = format!("backup {}", copy.display());
-    let (copied, _) = tokio::join!(tells(&daemon, &words), async {
-        for n in 50..150 {
-            gateway
-                .sends(&Form::token_created(PARIS, &format!("token-{n}")).signed())
-                .await;
-        }
-    });
-    assert!(copied["notifications"].as_i64().unwrap() >= 50, "{copied:#}");
-    assert!(copied["waiting"].as_i64().unwrap() >= 100, "{copied:#}");
-    let mode = std::fs::metadata(&copy).unwrap().permissions().mode();
-    assert_eq!(mode & 0o777, 0o600, "it holds personal data");
-    has(&fails(&daemon, &words).await, &["cannot copy", "exists"]);
-
-    daemon.terminate().await;
-    for file in ["outbox.db", "outbox.db-wal", "outbox.db-shm"] {
-        std::fs::remove_file(daemon.home.path(file)).ok();
-    }
-    std::fs::rename(&copy, daemon.home.path("outbox.db")).unwrap();
-    daemon.start_again().await;
-    says(&daemon, &format!("resume --shop {LYON}")).await;
-    daemon.delivers_everything().await;
-    let calls = acme.lyon.calls_to("/test/events");
-    for id in before {
-        let delivered = calls
-            .iter()
-            .any(|call| call.header("webhook-id").starts_with(&id.to_string()));
-        assert!(delivered, "{id}");
     }
 }
 

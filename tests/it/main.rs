@@ -24,6 +24,7 @@ mod proxies;
 mod receive;
 mod reload;
 mod restart;
+mod restore;
 mod rude;
 mod schema;
 mod send;

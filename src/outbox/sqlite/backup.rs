@@ -51,8 +51,7 @@ fn copy(reader: &Connection, file: &File, to: &Path) -> Result<Copy, BackupError
     let name = to.to_str().ok_or_else(|| io::Error::other("its name is not UTF-8"))?;
     reader.execute("VACUUM INTO ?", [name])?;
     file.sync_all()?;
-    let folder = to.parent().filter(|folder| !folder.as_os_str().is_empty());
-    File::open(folder.unwrap_or_else(|| Path::new(".")))?.sync_all()?;
+    File::open(folder_of(to))?.sync_all()?;
     let copy = Connection::open_with_flags(to, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     let health: String = copy.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
     if health != "ok" {
@@ -67,4 +66,10 @@ fn copy(reader: &Connection, file: &File, to: &Path) -> Result<Copy, BackupError
         )?)
         .unwrap_or(0),
     })
+}
+
+/// The folder that a file is in.
+pub(super) fn folder_of(file: &Path) -> &Path {
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
+    folder.unwrap_or_else(|| Path::new("."))
 }

@@ -15,6 +15,7 @@ mod persons;
 mod read;
 mod reads;
 mod record;
+mod restore;
 mod retention;
 #[cfg(test)]
 mod testing;
@@ -46,6 +47,7 @@ pub(super) use reads::{
     newest, open_incidents, tail_lines, totals, verbs_asked,
 };
 pub(super) use record::{GivenUp, give_up};
+pub use restore::{Restore, RestoreError};
 pub(super) use retention::Pass;
 pub(super) use verbs::{begin, foresee, look, next_verb, pauses, verb};
 pub(super) use writer::{Queue, RESERVE, Task};

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 
+use super::restore::unfinished;
+
 /// The first release without a corruption race between a writer and a checkpointer of its own (store.md 6).
 const OLDEST_SQLITE: i32 = 3_051_003;
 
@@ -15,6 +17,8 @@ pub(in crate::outbox) const MIGRATIONS: [&str; 1] = [include_str!("../migrations
 /// Why the store cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
+    #[error("a restore of {0} was broken off; nothing is lost: ask for it again, by `ipn-router restore FILE`")]
+    HalfRestored(PathBuf),
     #[error("another ipn-router uses {0}")]
     InUse(PathBuf),
     #[error("cannot use {path}")]
@@ -46,6 +50,10 @@ pub(super) fn open(path: &Path) -> Result<Opened, OpenError> {
         return Err(OpenError::OldSqlite(rusqlite::version()));
     }
     let lock = lock(path)?;
+    // What is there may belong to two stores.
+    if unfinished(path).exists() {
+        return Err(OpenError::HalfRestored(path.to_owned()));
+    }
     create(path)?;
     let mut writer = Connection::open(path)?;
     // Both count only before the first table.
@@ -69,7 +77,8 @@ pub(super) fn open(path: &Path) -> Result<Opened, OpenError> {
     })
 }
 
-fn lock(path: &Path) -> Result<File, OpenError> {
+/// Keeps a daemon out, or [`OpenError::InUse`]: one runs.
+pub(super) fn lock(path: &Path) -> Result<File, OpenError> {
     let beside = lock_path(path);
     let io = |source| OpenError::Io {
         path: beside.clone(),
@@ -79,6 +88,7 @@ fn lock(path: &Path) -> Result<File, OpenError> {
         .create(true)
         .truncate(false)
         .write(true)
+        .mode(0o600)
         .open(&beside)
         .map_err(io)?;
     match file.try_lock() {
@@ -88,10 +98,10 @@ fn lock(path: &Path) -> Result<File, OpenError> {
     }
 }
 
-/// Makes the store, if there is none, unreadable to strangers: it holds personal data. SQLite gives the files beside it
-/// the same rights.
+/// Makes the store, if there is none, for its user alone: it holds personal data, and who shall see them asks the daemon,
+/// which keeps who it was. SQLite gives the files beside it the same rights.
 fn create(path: &Path) -> Result<(), OpenError> {
-    match OpenOptions::new().write(true).create_new(true).mode(0o640).open(path) {
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
         Err(source) if source.kind() != io::ErrorKind::AlreadyExists => Err(OpenError::Io {
             path: path.to_owned(),
             source,
@@ -153,14 +163,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn store_is_not_for_strangers() {
+    fn store_is_for_its_user_alone() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("outbox.db");
         let opened = open(&path).unwrap();
         opened.writer.execute_batch("CREATE TABLE t(x)").unwrap();
         for file in ["outbox.db", "outbox.db-wal", "outbox.db-shm"] {
             let rights = folder.path().join(file).metadata().unwrap().permissions().mode();
-            assert_eq!(rights & 0o7, 0, "{file}: {rights:o}");
+            assert_eq!(rights & 0o777, 0o600, "{file}: {rights:o}");
         }
     }
 
