@@ -137,7 +137,7 @@ fn write(file: &Path, options: &Options, asks: bool, input: impl BufRead, out: &
     if let Some(schema) = schema {
         writeln!(out, "Wrote {}, for editors", schema.display())?;
     }
-    steps::print(&draft, file, out)?;
+    steps::print(&draft, file, steps::is_packaged(), out)?;
     Ok(())
 }
 

@@ -12,16 +12,28 @@ use crate::domain::Format;
 /// The daemon's user on a machine where it is installed.
 const USER: &str = "ipn-router";
 
+/// What the package's socket listens on, unless that is changed.
+const SOCKET: &str = "127.0.0.1:8080";
+
+/// Whether the Debian package is installed, which brings the user, the folders and the units.
+pub(super) fn is_packaged() -> bool {
+    let folders = ["/usr/lib/systemd/system", "/lib/systemd/system"];
+    folders
+        .iter()
+        .any(|folder| Path::new(folder).join("ipn-router.service").exists())
+}
+
 /// Prints the way from the file to the first forwarded TEST notification.
-pub(super) fn print(draft: &Draft, file: &Path, out: &mut impl Write) -> io::Result<()> {
+pub(super) fn print(draft: &Draft, file: &Path, is_packaged: bool, out: &mut impl Write) -> io::Result<()> {
     let mut steps = Steps {
         draft,
         file,
+        is_packaged,
         number: 0,
         out,
     };
     writeln!(steps.out, "\nWhat to do next:")?;
-    if is_system_wide(file) {
+    if is_system_wide(file) && !is_packaged {
         steps.prepare()?;
     }
     steps.make_room_for_the_store()?;
@@ -36,6 +48,7 @@ pub(super) fn print(draft: &Draft, file: &Path, out: &mut impl Write) -> io::Res
 struct Steps<'a, W> {
     draft: &'a Draft,
     file: &'a Path,
+    is_packaged: bool,
     number: usize,
     out: &'a mut W,
 }
@@ -123,14 +136,31 @@ impl<W: Write> Steps<'_, W> {
     }
 
     fn start(&mut self) -> io::Result<()> {
-        if is_system_wide(self.file) {
-            self.step("Start the daemon (deploy/ipn-router.service of the sources is its unit for systemd).")?;
-            self.command("install -m 644 deploy/ipn-router.service /etc/systemd/system/")?;
-            self.command("systemctl enable --now ipn-router")
-        } else {
+        if !is_system_wide(self.file) {
             self.step("Start the daemon. It stays in the foreground, so go on in another terminal.")?;
-            self.ipn_router("serve")
+            return self.ipn_router("serve");
         }
+        if self.is_packaged {
+            self.step("Start the daemon, and its socket, which is held while the daemon is restarted.")?;
+        } else {
+            self.step(
+                "Start the daemon, and its socket, which is held while the daemon is restarted. Their units are in the \
+                 folder of the sources.",
+            )?;
+            for unit in ["ipn-router.service", "ipn-router.socket"] {
+                self.command(&format!("install -m 644 deploy/{unit} /etc/systemd/system/"))?;
+            }
+        }
+        if self.draft.listen != SOCKET {
+            self.say(&format!(
+                "The socket is {SOCKET}. Yours is another: `systemctl edit ipn-router.socket`, and write"
+            ))?;
+            self.command("[Socket]")?;
+            self.command("ListenStream=")?;
+            self.command(&format!("ListenStream={}", self.draft.listen))?;
+            self.say("Then:")?;
+        }
+        self.command("systemctl enable --now ipn-router.socket ipn-router.service")
     }
 
     fn try_it(&mut self) -> io::Result<()> {

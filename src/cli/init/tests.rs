@@ -256,7 +256,8 @@ fn steps_for_a_server_name_its_user_its_unit_and_where_secrets_are() {
                 "install -d -m 700 -o ipn-router /etc/ipn-router/secrets",
                 "install -m 600 -o ipn-router /dev/stdin /etc/ipn-router/secrets/shop-12345678-test-form-key",
                 "ipn-router check",
-                "systemctl enable --now ipn-router",
+                "install -m 644 deploy/ipn-router.socket /etc/systemd/system/",
+                "systemctl enable --now ipn-router.socket ipn-router.service",
             ][..],
         ),
         (
@@ -273,7 +274,7 @@ fn steps_for_a_server_name_its_user_its_unit_and_where_secrets_are() {
             ..draft_of(&combinations()[0])
         };
         let mut out = Vec::new();
-        steps::print(&draft, Path::new("/etc/ipn-router/ipn-router.toml"), &mut out).unwrap();
+        steps::print(&draft, Path::new("/etc/ipn-router/ipn-router.toml"), false, &mut out).unwrap();
         let printed = String::from_utf8(out).unwrap();
         for command in commands {
             assert!(
@@ -289,4 +290,24 @@ fn steps_for_a_server_name_its_user_its_unit_and_where_secrets_are() {
                 .all(|line| line.chars().count() <= 80)
         );
     }
+}
+
+#[test]
+fn steps_after_the_package_name_nothing_of_the_sources() {
+    let mut draft = draft_of(&combinations()[0]);
+    draft.listen = "0.0.0.0:8443".to_owned();
+    let mut out = Vec::new();
+    steps::print(&draft, Path::new("/etc/ipn-router/ipn-router.toml"), true, &mut out).unwrap();
+    let printed = String::from_utf8(out).unwrap();
+    for done in ["useradd", "deploy/", "/etc/systemd/system"] {
+        assert!(!printed.contains(done), "{done}\n{printed}");
+    }
+    assert!(
+        printed.contains("systemctl enable --now ipn-router.socket ipn-router.service"),
+        "{printed}"
+    );
+    assert!(
+        printed.contains("      ListenStream=\n      ListenStream=0.0.0.0:8443\n"),
+        "{printed}"
+    );
 }
