@@ -111,8 +111,9 @@ impl Proxy {
         let stream = socket.connect(self.port.address()).await.unwrap();
         let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
         let mut stream = connector.connect(NAME.try_into().unwrap(), stream).await.unwrap();
+        let method = if body.is_empty() { "GET" } else { "POST" };
         let request = format!(
-            "POST {path} HTTP/1.1\r\nHost: {NAME}\r\nX-Forwarded-For: {forwarded_for}\r\nConnection: close\r\n\
+            "{method} {path} HTTP/1.1\r\nHost: {NAME}\r\nX-Forwarded-For: {forwarded_for}\r\nConnection: close\r\n\
              Content-Type: application/x-www-form-urlencoded; charset=UTF-8\r\nContent-Length: {}\r\n\r\n{body}",
             body.len()
         );
@@ -133,15 +134,39 @@ fn debian(program: &str) -> PathBuf {
 }
 
 /// The daemon, which believes the proxy, and takes calls of one client alone.
-async fn daemon(acme: &Acme) -> TestDaemon {
+async fn daemon(acme: &Acme, admin: &Port) -> TestDaemon {
     let mut daemon = TestDaemon::start(&acme.toml("")).await;
     daemon.terminate().await;
     let file = daemon.home.path("ipn-router.toml");
     let receiver = format!("[receiver]\ntrusted_proxies = [\"127.0.0.1\"]\nallow_from = [\"{CLIENT}/32\"]\n");
-    let text = fs::read_to_string(&file).unwrap().replace("[receiver]\n", &receiver);
+    fs::write(daemon.home.path("admin-token"), "token-of-the-test\n").unwrap();
+    let admin = format!(
+        "[admin]\nlisten = \"{}\"\ntoken = {{ file = \"admin-token\" }}\npublic_url = \"https://{NAME}/admin\"\n",
+        admin.address()
+    );
+    let text = fs::read_to_string(&file)
+        .unwrap()
+        .replace("[receiver]\n", &(admin + &receiver));
     fs::write(&file, text).unwrap();
     daemon.start_again().await;
     daemon
+}
+
+/// The page is below /admin/, wherever one comes in, and the form of its log-in leads there too.
+async fn passes_the_page_on(proxy: &Proxy) {
+    let bare = proxy.answers("/admin", "", "").await;
+    assert!(bare.starts_with("HTTP/1.1 302 "), "{bare}");
+    let place = bare.lines().find_map(|line| line.split_once("ocation: ")).unwrap().1;
+    assert!(place.trim().ends_with("/admin/"), "{place}");
+    let page = proxy.answers("/admin/", "", "").await;
+    assert!(
+        page.contains("<h1>Log in</h1>") && page.contains(r#"action="./login""#),
+        "{page}"
+    );
+    let logged_in = proxy.answers("/admin/login", "", "token=token-of-the-test").await;
+    assert!(logged_in.starts_with("HTTP/1.1 303 "), "{logged_in}");
+    let elsewhere = proxy.answers("/adminer", "", "").await;
+    assert!(elsewhere.starts_with("HTTP/1.1 404 "), "{elsewhere}");
 }
 
 /// The proxy passes notifications on, byte for byte and with the caller's address (not the one that he invents), and
@@ -167,7 +192,8 @@ async fn passes_notifications_on(proxy: &Proxy, acme: &Acme) {
 #[tokio::test]
 async fn nginx_passes_notifications_on() {
     let acme = Acme::open();
-    let daemon = daemon(&acme).await;
+    let admin = Port::reserve();
+    let daemon = daemon(&acme, &admin).await;
     let mut proxy = Proxy::new();
     let site = proxy.shipped(
         "nginx.conf",
@@ -175,6 +201,7 @@ async fn nginx_passes_notifications_on() {
             ("listen [::]:443 ssl;", ""),
             ("listen 443 ssl;", &format!("listen {} ssl;", proxy.port.address())),
             ("server 127.0.0.1:8080;", &format!("server {};", daemon.address())),
+            ("http://127.0.0.1:8081/", &format!("http://{}/", admin.address())),
             ("/etc/letsencrypt/live/ipn.acme.example", &proxy.path("")),
         ],
     );
@@ -190,12 +217,14 @@ async fn nginx_passes_notifications_on() {
     proxy.run(&nginx, &["-t", "-e", "stderr", "-c", &conf]).await;
     proxy.start(&nginx, &["-e", "stderr", "-c", &conf]).await;
     passes_notifications_on(&proxy, &acme).await;
+    passes_the_page_on(&proxy).await;
 }
 
 #[tokio::test]
 async fn caddy_passes_notifications_on() {
     let acme = Acme::open();
-    let daemon = daemon(&acme).await;
+    let admin = Port::reserve();
+    let daemon = daemon(&acme, &admin).await;
     let mut proxy = Proxy::new();
     let (certificate, key) = (proxy.path("fullchain.pem"), proxy.path("privkey.pem"));
     let site = proxy.shipped(
@@ -212,6 +241,10 @@ async fn caddy_passes_notifications_on() {
                 "reverse_proxy 127.0.0.1:8080",
                 &format!("reverse_proxy {}", daemon.address()),
             ),
+            (
+                "reverse_proxy 127.0.0.1:8081",
+                &format!("reverse_proxy {}", admin.address()),
+            ),
         ],
     );
     fs::write(proxy.path("Caddyfile"), site).unwrap();
@@ -223,4 +256,5 @@ async fn caddy_passes_notifications_on() {
         .start(&caddy, &["run", "--adapter", "caddyfile", "--config", &conf])
         .await;
     passes_notifications_on(&proxy, &acme).await;
+    passes_the_page_on(&proxy).await;
 }
