@@ -114,7 +114,7 @@ fn found(value: &Value<'_>, outside: &dyn Outside, problems: &mut Problems) -> O
         problems.push(
             Problem::new(codes::SECRET_READABLE_BY_EVERYONE, &value.spot, what)
                 .why("whoever reads it can sign as the gateway does, or log in as this daemon")
-                .instead("chmod 640 the file, with the daemon's group"),
+                .instead("chmod 600 the file, with the daemon's user as its owner"),
         );
     }
     Some(found.bytes)

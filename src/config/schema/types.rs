@@ -110,7 +110,7 @@ pub(super) fn secret(description: &str) -> Value {
                 ),
             ),
             ("env", text("An environment variable.")),
-            ("file", text("A file of its own, mode 600 or 640.")),
+            ("file", text("A file of its own, mode 600, of the daemon's user.")),
         ],
     );
     let mut places = places;
