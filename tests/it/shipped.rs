@@ -58,6 +58,13 @@ fn service_is_exposed_to_little() {
     assert!(told.contains("Overall exposure level"), "{told}");
 }
 
+/// In a name space of its own everybody but root is user 65534 to it, and whoever asks through its socket is nobody.
+#[test]
+fn service_sees_who_asks() {
+    let unit = fs::read_to_string(root().join("deploy/ipn-router.service")).unwrap();
+    assert!(!unit.lines().any(|line| line.starts_with("PrivateUsers=")));
+}
+
 #[test]
 fn container_file_follows_the_rules_of_hadolint() {
     let told = run(Command::new(tool(".venv/bin/hadolint"))
