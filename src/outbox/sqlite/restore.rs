@@ -27,16 +27,16 @@ pub enum RestoreError {
     Damaged(String),
     #[error("a daemon runs with {0}; stop it, and the socket that would start it again")]
     InUse(PathBuf),
-    #[error("cannot use {path}: {source}")]
+    #[error("cannot use {path}")]
     Io { path: PathBuf, source: io::Error },
     #[error("the copy was written by a newer ipn-router (its tables have version {0})")]
     Newer(i64),
-    #[error("this is the store itself, and no copy of it")]
+    #[error("this is the store itself, or what an earlier restore has left beside it: move it elsewhere first")]
     NoCopy,
     #[error("this is no store of ipn-router")]
     NotAStore,
-    #[error("cannot lock the store: {0}")]
-    Open(OpenError),
+    #[error("cannot lock the store")]
+    Open(#[source] OpenError),
     #[error("cannot bring the copy to the store: {0}")]
     Staging(BackupError),
 }
@@ -169,7 +169,7 @@ impl Step {
 /// Whether this is a copy that this version can read, whole.
 fn judge(copy: &Path, store: &Path) -> Result<(), RestoreError> {
     let same = |other: &Path| fs::canonicalize(copy).is_ok_and(|copy| fs::canonicalize(other).is_ok_and(|o| o == copy));
-    if same(store) {
+    if same(store) || same(&beside(store, ".new")) {
         return Err(RestoreError::NoCopy);
     }
     File::open(copy).map_err(about(copy))?;
@@ -359,6 +359,9 @@ mod tests {
         let refused = |name: &str| Restore::prepare(&path(name), &store).unwrap_err();
         assert!(matches!(refused("none.db"), RestoreError::Io { .. }));
         assert!(matches!(refused("outbox.db"), RestoreError::NoCopy));
+        store_with(&path("outbox.db.new"), "then", false);
+        assert!(matches!(refused("outbox.db.new"), RestoreError::NoCopy));
+        fs::remove_file(path("outbox.db.new")).unwrap();
         fs::write(path("notes.db"), "notes\n".repeat(1000)).unwrap();
         assert!(matches!(refused("notes.db"), RestoreError::NotAStore));
         fs::write(path("empty.db"), "").unwrap();
