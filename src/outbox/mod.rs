@@ -174,7 +174,7 @@ impl Outbox {
         if self.shared.store.queue.disk_is_full() {
             return Err(OutboxError::Full);
         }
-        self.shared.store.write(|_| Ok(())).await
+        self.shared.store.try_writing().await
     }
 
     /// Counts what is written.
@@ -432,7 +432,7 @@ impl Outbox {
     ///
     /// [`OutboxError`]: what is to be written now would not be.
     pub async fn write_nothing(&self) -> Result<(), OutboxError> {
-        self.shared.store.write(|_| Ok(())).await
+        self.shared.store.try_writing().await
     }
 
     /// Notes a trouble of the daemon itself, for the operators.

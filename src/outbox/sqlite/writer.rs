@@ -43,6 +43,8 @@ struct Waiting {
     accepts: VecDeque<Accept>,
     records: VecDeque<(AttemptRecord, Arc<Inbox>)>,
     tasks: VecDeque<Task>,
+    /// How many of the tasks only find out whether the store can be written: nobody's work, and not counted.
+    trials: usize,
     closed: bool,
 }
 
@@ -74,6 +76,14 @@ impl Queue {
 
     pub(crate) fn task(&self, task: Task) -> Result<(), OutboxError> {
         self.put(|waiting| waiting.tasks.push_back(task))
+    }
+
+    /// A task that changes nothing.
+    pub(super) fn trial(&self, task: Task) -> Result<(), OutboxError> {
+        self.put(|waiting| {
+            waiting.tasks.push_back(task);
+            waiting.trials += 1;
+        })
     }
 
     /// Counts what is written.
@@ -109,14 +119,15 @@ impl Queue {
         let records = waiting.records.len().min(RECORDS);
         let accepts = waiting.accepts.len().min(ACCEPTS);
         // An owner that gives its destination back has queued its last records before.
-        let tasks = if records == waiting.records.len() {
-            std::mem::take(&mut waiting.tasks)
+        let (tasks, trials) = if records == waiting.records.len() {
+            (std::mem::take(&mut waiting.tasks), std::mem::take(&mut waiting.trials))
         } else {
-            VecDeque::new()
+            Default::default()
         };
         Some(Waiting {
             records: waiting.records.drain(..records).collect(),
             tasks,
+            trials,
             accepts: waiting.accepts.drain(..accepts).collect(),
             closed: false,
         })
@@ -158,8 +169,9 @@ impl Waiting {
         self.accepts.is_empty() && self.records.is_empty() && self.tasks.is_empty()
     }
 
-    fn len(&self) -> usize {
-        self.accepts.len() + self.records.len() + self.tasks.len()
+    /// Trials are none.
+    fn changes(&self) -> usize {
+        self.accepts.len() + self.records.len() + self.tasks.len() - self.trials
     }
 
     fn refuse(self, why: &OutboxError) {
@@ -470,10 +482,12 @@ pub(super) fn run(mut ledger: Ledger, give_up: &GiveUp) {
                 accept.answer(Err(OutboxError::Full));
             }
         }
-        let (changes, began) = (group.len(), Instant::now());
+        let (changes, began) = (group.changes(), Instant::now());
         match ledger.commit(&mut group) {
             Ok(committed) => {
-                queue.counts.committed(changes, began.elapsed());
+                if changes > 0 {
+                    queue.counts.committed(changes, began.elapsed());
+                }
                 ledger.follow(group, committed);
             }
             Err(error) => {

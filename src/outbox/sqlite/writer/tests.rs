@@ -6,6 +6,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::domain::{DestinationFilter, Format, Lane, Mode, Trouble, Verb};
+use crate::metrics::{Metrics, Reading};
 use crate::outbox::sqlite::testing::routed;
 use crate::outbox::{Accepted, Lease, News, Next, Outbox, Settings};
 use crate::route::{Routed, Standing};
@@ -201,4 +202,22 @@ async fn who_waits_for_a_verb_hears_that_the_store_has_failed() {
         outbox.shared.store.queue.task(Box::new(|_| Err(broken))).unwrap();
     });
     assert!(matches!(result, Err(OutboxError::Failed(_))), "{result:?}");
+}
+
+#[tokio::test]
+async fn finding_out_whether_it_can_be_written_is_counted_as_no_commit() {
+    let (_folder, _path, outbox) = open();
+    let (receiving, delivering, reloading) = Default::default();
+    let metrics = Metrics::new(&receiving, outbox.counts(), &delivering, &reloading);
+    let counted = |commits: u32| {
+        let text = metrics.text(&Reading::default());
+        let line = format!("ipn_router_commit_seconds_count {commits}");
+        assert!(text.lines().any(|one| one == line), "{line}\n{text}");
+    };
+    for _ in 0..3 {
+        outbox.try_writing().await.unwrap();
+    }
+    counted(0);
+    outbox.accept(delivery(1)).await.unwrap();
+    counted(1);
 }
