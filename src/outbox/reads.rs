@@ -39,11 +39,13 @@ pub struct DestinationLine {
 /// What waits for a destination, and what came of the last attempt.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize, ToSchema)]
 pub struct DestinationLoad {
-    /// Counted up to [`MOST_COUNTED`].
+    /// Counted up to 100,001, which means: over 100,000.
+    #[schema(maximum = 100_001)]
     pub waiting: u32,
     /// When the oldest of them was accepted, or replayed.
     pub oldest: Option<Timestamp>,
-    /// When a failed one is tried again.
+    /// When a failed one is tried again. Nobody can say it while the destination is down (once a minute one delivery is
+    /// tried), paused or parked.
     pub next_attempt: Option<Timestamp>,
     /// Of its newest delivery that was attempted.
     pub last_attempt: Option<AttemptLine>,
@@ -51,20 +53,26 @@ pub struct DestinationLoad {
     pub incident: Option<i64>,
 }
 
-/// Counting stops here.
+/// Counting stops here: over 100,000.
 pub const MOST_COUNTED: u32 = 100_001;
 
 /// What lies about, in all.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize, ToSchema)]
 pub struct Totals {
-    /// Notifications with nowhere to go.
+    /// Notifications with nowhere to go, until they are released. What waits for a company or a shop that is switched
+    /// off is none of them: it waits at its destinations. As all of these, counted up to 100,001: over 100,000.
+    #[schema(maximum = 100_001)]
     pub parked: u32,
     /// Notifications that wait for a release.
+    #[schema(maximum = 100_001)]
     pub quarantined: u32,
+    #[schema(maximum = 100_001)]
     pub emails_waiting: u32,
     /// Given up, among those that are kept.
+    #[schema(maximum = 100_001)]
     pub emails_failed: u32,
     /// What operators asked for and is not done yet.
+    #[schema(maximum = 100_001)]
     pub verbs_waiting: u32,
 }
 
@@ -122,8 +130,13 @@ pub struct DeliveryLine {
     pub since: Timestamp,
     /// End of the last attempt; or when it was given up or cancelled without one.
     pub tried: Option<Timestamp>,
-    /// When it is tried again, if it has failed and waits.
+    /// When it is tried again, if it has failed and waits, and its destination is neither down (then one delivery is
+    /// tried once a minute), nor paused, nor parked.
     pub due: Option<Timestamp>,
+    /// Since when its destination is.
+    pub paused_since: Option<Timestamp>,
+    pub down_since: Option<Timestamp>,
+    pub parked_since: Option<Timestamp>,
     /// The number of the delivery that this one repeats.
     pub replay_of: Option<i64>,
 }
@@ -297,9 +310,6 @@ pub struct ConfigurationLine {
 pub struct ShownDelivery {
     #[serde(flatten)]
     pub line: DeliveryLine,
-    pub paused_since: Option<Timestamp>,
-    pub down_since: Option<Timestamp>,
-    pub parked_since: Option<Timestamp>,
     /// The delivery that must end before, if it waits.
     pub behind: Option<Behind>,
     /// The last of them.

@@ -87,7 +87,7 @@ pub enum LeftOut {
     EventOfAnother,
     #[error("company or mode not in the configuration")]
     NotConfigured,
-    #[error("neither in quarantine nor parked")]
+    #[error("not held: ipn-router show says where its deliveries stand")]
     NotHeld,
     #[error("not paused")]
     NotPaused,

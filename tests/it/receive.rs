@@ -279,7 +279,11 @@ async fn notification_of_a_disabled_company_is_parked_and_reported() {
     let body = form(&[PAYMENT, &[("vads_site_id", SHOP_OF_DISABLED)]].concat(), KEY);
     let answer = receiver.post(&body).await;
     assert_eq!((answer.status, &answer.text[..10]), (200, "OK-parked "));
-    assert_eq!(receiver.stored("standing"), ["parked"]);
+    assert_eq!(
+        receiver.stored("standing"),
+        ["routed"],
+        "it has a delivery, which waits"
+    );
     let reported = Trouble::Parked {
         notification: answer.id(),
         shop: SHOP_OF_DISABLED.parse().unwrap(),

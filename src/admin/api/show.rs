@@ -10,7 +10,8 @@ use super::why::{Why, why};
 use super::{InPath, Parts, Refusal, Refusals};
 use crate::domain::{DestinationKey, NotificationId, Symptom};
 use crate::outbox::{
-    Acknowledgement, ConfigurationLine, DestinationLoad, IncidentRow, NotificationLine, Shown, ShownDelivery,
+    Acknowledgement, ConfigurationLine, DestinationLine, DestinationLoad, IncidentRow, NotificationLine, Shown,
+    ShownDelivery,
 };
 
 /// Incidents, by their numbers.
@@ -111,6 +112,10 @@ impl From<&IncidentRow> for IncidentLine {
 pub struct ShownIncident {
     #[serde(flatten)]
     pub line: IncidentLine,
+    /// Since when its destination is; while it is down, one delivery is tried once a minute.
+    pub paused_since: Option<Timestamp>,
+    pub down_since: Option<Timestamp>,
+    pub parked_since: Option<Timestamp>,
     pub load: DestinationLoad,
 }
 
@@ -150,6 +155,12 @@ pub(super) async fn incident(
         Some((id, _)) => parts.outbox.load(*id).await?,
         None => DestinationLoad::default(),
     };
-    let line = IncidentLine::from(&row);
-    Ok(Json(ShownIncident { line, load }))
+    let since = |read: fn(&DestinationLine) -> Option<Timestamp>| destination.and_then(|(_, line)| read(line));
+    Ok(Json(ShownIncident {
+        line: IncidentLine::from(&row),
+        paused_since: since(|line| line.paused_since),
+        down_since: since(|line| line.down_since),
+        parked_since: since(|line| line.parked_since),
+        load,
+    }))
 }

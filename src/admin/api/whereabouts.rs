@@ -106,8 +106,11 @@ impl Parts {
     ) -> Why {
         let id = notification.id;
         match notification.standing {
+            Standing::Parked | Standing::Quarantined if !has_body => {
+                return Why::plain("It waited for a release, and its body was deleted after its time.");
+            }
             Standing::Parked => {
-                let why = "Parked: no shop had a URL for it, or its company was switched off. Once that is mended:";
+                let why = "Parked: no shop that may get it had a URL for it. Once one has:";
                 return Why::with(why, format!("ipn-router release {id}"));
             }
             Standing::Quarantined => {

@@ -66,13 +66,13 @@ fn waiting(delivery: &ShownDelivery, now: Timestamp) -> Why {
     let line = &delivery.line;
     let key = &line.destination;
     let mode = key.mode.word().to_ascii_lowercase();
-    if let Some(since) = delivery.parked_since {
+    if let Some(since) = line.parked_since {
         return Why::plain(format!(
             "Waits, for its URL is not in the configuration, or its shop or company is switched off, since {}.",
             at(since)
         ));
     }
-    if let Some(since) = delivery.paused_since {
+    if let Some(since) = line.paused_since {
         let why = format!(
             "Waits, for an operator has paused the shop {}. To let it go on:",
             ago(since, now)
@@ -80,7 +80,7 @@ fn waiting(delivery: &ShownDelivery, now: Timestamp) -> Why {
         return Why::with(why, format!("ipn-router resume --shop {} --mode {mode}", key.shop));
     }
     let last = last_failure(delivery).map_or_else(String::new, |last| format!(" Its own last attempt: {last}."));
-    if let Some(since) = delivery.down_since {
+    if let Some(since) = line.down_since {
         return Why::plain(format!(
             "Waits, for the shop's URL is down since {}: one probe a minute, and everything goes out after the first \
              that succeeds.{last}",
@@ -203,10 +203,10 @@ mod tests {
                 tried: Some(at(-60)),
                 due: None,
                 replay_of: None,
+                paused_since: None,
+                down_since: None,
+                parked_since: None,
             },
-            paused_since: None,
-            down_since: None,
-            parked_since: None,
             behind: None,
             last_attempts: vec![AttemptLine {
                 attempt: 2,
@@ -276,15 +276,21 @@ mod tests {
             ),
             (
                 ShownDelivery {
-                    down_since: Some(at(-600)),
+                    line: DeliveryLine {
+                        down_since: Some(at(-600)),
+                        ..waits().line
+                    },
                     ..waits()
                 },
                 vec!["is down since", "one probe a minute"],
             ),
             (
                 ShownDelivery {
-                    down_since: Some(at(-600)),
-                    paused_since: Some(at(-60)),
+                    line: DeliveryLine {
+                        down_since: Some(at(-600)),
+                        paused_since: Some(at(-60)),
+                        ..waits().line
+                    },
                     ..waits()
                 },
                 vec![
@@ -294,8 +300,11 @@ mod tests {
             ),
             (
                 ShownDelivery {
-                    parked_since: Some(at(-60)),
-                    paused_since: Some(at(-60)),
+                    line: DeliveryLine {
+                        parked_since: Some(at(-60)),
+                        paused_since: Some(at(-60)),
+                        ..waits().line
+                    },
                     ..waits()
                 },
                 vec!["not in the configuration"],

@@ -47,6 +47,8 @@ struct IncidentPage {
     load: DestinationLoad,
     oldest: Option<When>,
     next_attempt: Option<When>,
+    /// Down: nobody can say which delivery is tried when.
+    is_probed: bool,
     paused: Option<When>,
     /// Another incident, in whose thread this one is told.
     told_with: Option<i64>,
@@ -179,6 +181,9 @@ pub(super) async fn incident(
         buttons: buttons(&row, paused.is_some(), now),
         oldest: load.oldest.map(when),
         next_attempt: load.next_attempt.map(when),
+        is_probed: destination
+            .as_ref()
+            .is_some_and(|line| line.down_since.is_some() && line.parked_since.is_none() && paused.is_none()),
         load,
         paused: paused.map(when),
         told_with: row.told_with.filter(|with| *with != id),

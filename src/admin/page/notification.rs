@@ -211,7 +211,7 @@ fn button(told: &ToldDelivery, notification: &NotificationLine, has_body: bool) 
     let key = &told.delivery.line.destination;
     let wish = |act| Wish::with_notification(act, notification.id).at(key);
     match told.delivery.line.state {
-        DeliveryState::Waiting if told.delivery.paused_since.is_some() => {
+        DeliveryState::Waiting if told.delivery.line.paused_since.is_some() => {
             Some(Wish::with_destination(Act::Resume, key).button("Resume the destination…"))
         }
         DeliveryState::Waiting => match &told.delivery.behind {
@@ -267,10 +267,10 @@ mod tests {
                     tried: None,
                     due: None,
                     replay_of,
+                    paused_since: None,
+                    down_since: None,
+                    parked_since: None,
                 },
-                paused_since: None,
-                down_since: None,
-                parked_since: None,
                 behind: None,
                 last_attempts: Vec::new(),
             },

@@ -15,7 +15,7 @@ use super::words::{self, Badge, Tone};
 use super::{Frame, Unavailable, show};
 use crate::admin::listener::Inside;
 use crate::domain::{Kind, NotificationId};
-use crate::outbox::{Cursor, Item, ItemPage, Wanted, WantedState};
+use crate::outbox::{Cursor, DeliveryState, Item, ItemPage, Wanted, WantedState};
 use crate::route::Standing;
 
 /// Lines of a page.
@@ -236,6 +236,9 @@ impl Line {
                 format!("{}, {}", key.shop, words::gets(key.rendition))
             }),
             badge: match delivery {
+                Some(line) if line.state == DeliveryState::Waiting && line.parked_since.is_some() => {
+                    Badge::new(Tone::Warn, "waiting, not served")
+                }
                 Some(line) => line.state.into(),
                 None => standing(notification.standing),
             },

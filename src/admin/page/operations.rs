@@ -157,36 +157,3 @@ impl Operation {
 fn found(notifications: u64) -> String {
     counted(notifications, "notification", "notifications")
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::domain::Person;
-
-    #[test]
-    fn what_was_done_with_a_person_is_told_without_saying_who_it_is() {
-        let at = Timestamp::from_second(1_800_000_000).unwrap();
-        let person = Person::Customer("ann@example.com".into()).to_string();
-        let what = |act| {
-            let who = "user 0".into();
-            Operation::of_record(&AuditRecord { id: 1, at, who, act }, at).what
-        };
-        let exported = what(Audited::PersonalDataExported {
-            person: person.clone(),
-            notifications: 1,
-        });
-        assert_eq!(
-            exported,
-            "export the data of a person (customer #71d4f55f), in 1 notification"
-        );
-        let forgotten = what(Audited::PersonForgotten {
-            person,
-            notifications: 3,
-            cancel: true,
-        });
-        assert_eq!(
-            forgotten,
-            "forget a person (customer #71d4f55f), in 3 notifications, what waits included"
-        );
-    }
-}

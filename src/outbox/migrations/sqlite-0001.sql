@@ -8,7 +8,7 @@ CREATE TABLE notifications(
   mode TEXT NOT NULL,
   format TEXT NOT NULL,
   kind TEXT NOT NULL,
-  standing TEXT NOT NULL,           -- routed, parked, quarantined
+  standing TEXT NOT NULL,           -- routed; parked or quarantined: without deliveries, until it is released
   charge TEXT,                      -- failed, succeeded; NULL: it carries none
   token TEXT,
   transaction_uuid TEXT,
@@ -25,7 +25,7 @@ CREATE INDEX notifications_body ON notifications(id) WHERE has_body=1;
 -- the row is erased.
 CREATE INDEX notifications_token ON notifications(lane) WHERE token IS NOT NULL;
 CREATE INDEX notifications_transaction ON notifications(transaction_uuid) WHERE transaction_uuid IS NOT NULL;
-CREATE INDEX notifications_kept ON notifications(standing, id) WHERE standing <> 'routed';
+CREATE INDEX notifications_kept ON notifications(standing, id) WHERE standing <> 'routed' AND has_body=1;
 
 -- What makes two notifications, or two events, the same: unique by constraint, not by look-up.
 CREATE TABLE identities(

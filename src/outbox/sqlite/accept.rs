@@ -109,7 +109,7 @@ impl Ledger {
             if key.rendition == Rendition::Event && !new_event {
                 continue;
             }
-            let destination = self.destination(key)?;
+            let destination = self.destination(key, since)?;
             destination.last += 1;
             destination.dirty = true;
             let (destination, seq) = (destination.id, destination.last);
@@ -211,7 +211,7 @@ impl Ledger {
                 routed.mode.word(),
                 routed.format.word(),
                 routed.kind.name(),
-                routed.standing.word(),
+                standing(routed).word(),
                 routed.charge.map(Charge::word),
                 routed.token,
                 routed.transaction,
@@ -226,18 +226,21 @@ impl Ledger {
     }
 
     /// The destination's counter, from memory or from its row, which is made if it is the first time.
-    pub(super) fn destination(&mut self, key: &DestinationKey) -> rusqlite::Result<&mut Destination> {
+    ///
+    /// It is made parked: nobody has served it so far. Whoever makes it to serve it ends that in the same transaction.
+    pub(super) fn destination(&mut self, key: &DestinationKey, now: Timestamp) -> rusqlite::Result<&mut Destination> {
         if !self.destinations.contains_key(key) {
             let named = (
                 key.legal_entity.as_str(),
                 key.shop.as_str(),
                 key.mode.word(),
                 key.rendition.word(),
+                now.as_millisecond(),
             );
             let (id, last) = self
                 .connection
                 .prepare_cached(
-                    "INSERT INTO destinations(legal_entity, shop, mode, rendition) VALUES (?, ?, ?, ?)
+                    "INSERT INTO destinations(legal_entity, shop, mode, rendition, parked) VALUES (?, ?, ?, ?, ?)
                      ON CONFLICT DO UPDATE SET last = last RETURNING id, last",
                 )?
                 .query_row(named, |row| Ok((row.get(0)?, row.get(1)?)))?;
@@ -265,6 +268,14 @@ fn in_memory(routed: &Routed, resend_of: Option<NotificationId>) -> StoredNotifi
         headers: routed.headers.clone(),
         body: routed.body.clone(),
         event_body: OnceLock::new(),
+    }
+}
+
+/// As what it is kept: what has deliveries has somewhere to go, even if nobody serves it now, and needs no release.
+fn standing(routed: &Routed) -> Standing {
+    match routed.standing {
+        Standing::Parked if !routed.destinations.is_empty() => Standing::Routed,
+        standing => standing,
     }
 }
 

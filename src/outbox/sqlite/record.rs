@@ -26,12 +26,12 @@ impl Ledger {
         inbox: Arc<Inbox>,
         now: Timestamp,
     ) -> rusqlite::Result<Owned> {
-        let destination = *self.destination(key)?;
+        let destination = *self.destination(key, now)?;
         let id = destination.id;
         // What came before it was served for the first time has waited because of us, too.
         let (epoch, give_up_from, down_since, paused) = self.connection.query_row(
             "UPDATE destinations SET owner = ?, epoch = epoch + 1, parked = NULL,
-               give_up_from = CASE WHEN parked IS NULL AND epoch > 0 THEN give_up_from ELSE max(give_up_from, ?) END
+               give_up_from = CASE WHEN parked IS NULL THEN give_up_from ELSE max(give_up_from, ?) END
              WHERE id = ? RETURNING epoch, give_up_from, down, paused IS NOT NULL",
             (node, now.as_millisecond(), id),
             |row| {
@@ -98,7 +98,7 @@ impl Ledger {
     pub(crate) fn park_others(&mut self, served: &[DestinationKey], now: Timestamp) -> rusqlite::Result<()> {
         let mut served_ids = HashSet::new();
         for key in served {
-            served_ids.insert(self.destination(key)?.id);
+            served_ids.insert(self.destination(key, now)?.id);
         }
         let mut statement = self
             .connection

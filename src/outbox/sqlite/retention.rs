@@ -238,7 +238,7 @@ mod tests {
     use super::*;
     use crate::outbox::cache::Cache;
     use crate::outbox::sqlite::testing::routed;
-    use crate::outbox::sqlite::{AlsoTold, Store};
+    use crate::outbox::sqlite::{AlsoTold, Store, totals};
     use crate::route::Standing;
 
     const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -302,11 +302,13 @@ mod tests {
                 let all = vec![1, 2, 3, 4, 5];
                 assert_eq!(after_pass(ledger, &keep, on(15))?, (all.clone(), all.clone()));
                 assert_eq!(after_pass(ledger, &keep, on(25))?, (vec![2, 3, 4], all.clone()));
+                assert_eq!(totals(&ledger.connection)?.parked, 1);
                 assert_eq!(
                     after_pass(ledger, &keep, on(91))?,
                     (vec![], all),
                     "nothing is kept for ever"
                 );
+                assert_eq!(totals(&ledger.connection)?.parked, 0, "nobody can release it any more");
                 let open: i64 =
                     ledger
                         .connection

@@ -1,9 +1,7 @@
 use rusqlite::{Connection, OptionalExtension};
 
 use super::super::read::{HEAD, timestamp};
-use super::{
-    attempt_line, delivery_line, notification_line, of_delivery, of_notification, time_if_any, time_unless_zero,
-};
+use super::{attempt_line, delivery_line, notification_line, of_delivery, of_notification, time_unless_zero};
 use crate::domain::{Lane, NotificationId};
 use crate::outbox::reads::{
     AttemptLine, Behind, ConfigurationLine, DeliveryState, MOST_SHOWN, NotificationLine, Shown, ShownDelivery,
@@ -22,7 +20,7 @@ const NOTIFICATION: &str = concat!(
 const DELIVERIES: &str = concat!(
     "SELECT ",
     of_delivery!(),
-    ", d.destination, d.lane, t.paused, t.down, t.parked
+    ", d.destination, d.lane
      FROM deliveries d INDEXED BY deliveries_notification JOIN destinations t ON t.id = d.destination
      WHERE d.notification = ? ORDER BY d.destination, d.seq LIMIT ?"
 );
@@ -70,11 +68,8 @@ pub(in crate::outbox) fn find(connection: &Connection, id: NotificationId) -> ru
         .prepare_cached(DELIVERIES)?
         .query_map((found.notification.key, MOST_SHOWN), |row| {
             let line = delivery_line(row, 0)?;
-            let (destination, lane): (i64, i64) = (row.get(11)?, row.get(12)?);
+            let (destination, lane): (i64, i64) = (row.get(14)?, row.get(15)?);
             Ok(ShownDelivery {
-                paused_since: time_if_any(row, 13)?,
-                down_since: time_if_any(row, 14)?,
-                parked_since: time_if_any(row, 15)?,
                 behind: match line.state {
                     DeliveryState::Waiting => behind(&snapshot, destination, lane, line.seq)?,
                     DeliveryState::Cancelled | DeliveryState::Delivered | DeliveryState::GivenUp => None,

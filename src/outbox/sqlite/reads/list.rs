@@ -58,7 +58,7 @@ const BY_STANDING: &str = concat!(
     "SELECT ",
     of_notification!(),
     " FROM notifications n INDEXED BY notifications_kept
-     WHERE n.id < ? AND n.standing <> 'routed' AND n.standing = ?3 ORDER BY n.id DESC LIMIT ?2"
+     WHERE n.id < ? AND n.standing <> 'routed' AND n.has_body=1 AND n.standing = ?3 ORDER BY n.id DESC LIMIT ?2"
 );
 const DELIVERIES: &str = concat!(
     "SELECT ",
@@ -318,8 +318,8 @@ fn is_in(wanted: WantedState, state: DeliveryState) -> bool {
         WantedState::Cancelled => state == DeliveryState::Cancelled,
         WantedState::Delivered => state == DeliveryState::Delivered,
         WantedState::GivenUp => state == DeliveryState::GivenUp,
-        // What some shops of a parked notification have been given by a backfill.
-        WantedState::Parked | WantedState::Quarantined => true,
+        // It has none.
+        WantedState::Parked | WantedState::Quarantined => false,
         WantedState::Waiting => state == DeliveryState::Waiting,
     }
 }

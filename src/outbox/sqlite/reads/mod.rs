@@ -31,7 +31,8 @@ macro_rules! of_notification {
 /// The columns of [`delivery_line`], of `deliveries d` and `destinations t`.
 macro_rules! of_delivery {
     () => {
-        "t.legal_entity, t.shop, t.mode, t.rendition, d.seq, d.state, d.attempts, d.since, d.tried, d.due, d.replay_of"
+        "t.legal_entity, t.shop, t.mode, t.rendition, d.seq, d.state, d.attempts, d.since, d.tried, d.due, d.replay_of,
+         t.paused, t.down, t.parked"
     };
 }
 
@@ -64,6 +65,9 @@ fn delivery_line(row: &Row<'_>, at: usize) -> rusqlite::Result<DeliveryLine> {
         3 => DeliveryState::Cancelled,
         other => return Err(rusqlite::Error::IntegralValueOutOfRange(at + 5, other)),
     };
+    let (paused_since, down_since) = (time_if_any(row, at + 11)?, time_if_any(row, at + 12)?);
+    let parked_since = time_if_any(row, at + 13)?;
+    let is_served = paused_since.is_none() && down_since.is_none() && parked_since.is_none();
     Ok(DeliveryLine {
         destination: destination_key(row, at)?,
         seq: row.get(at + 4)?,
@@ -71,8 +75,11 @@ fn delivery_line(row: &Row<'_>, at: usize) -> rusqlite::Result<DeliveryLine> {
         attempts: row.get(at + 6)?,
         since: timestamp(row, at + 7)?,
         tried: time_unless_zero(row, at + 8)?,
-        due: time_unless_zero(row, at + 9)?.filter(|_| state == DeliveryState::Waiting),
+        due: time_unless_zero(row, at + 9)?.filter(|_| state == DeliveryState::Waiting && is_served),
         replay_of: row.get(at + 10)?,
+        paused_since,
+        down_since,
+        parked_since,
     })
 }
 

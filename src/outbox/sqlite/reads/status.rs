@@ -13,8 +13,9 @@ const WAITING: &str = "SELECT count(*) FROM (SELECT 1 FROM deliveries INDEXED BY
   WHERE destination = ? AND state=0 LIMIT ?)";
 const OLDEST: &str = "SELECT since FROM deliveries INDEXED BY deliveries_open
   WHERE destination = ? AND state=0 ORDER BY seq LIMIT 1";
-const NEXT: &str = "SELECT due FROM deliveries INDEXED BY deliveries_due
-  WHERE destination = ? AND state=0 AND due>0 ORDER BY due LIMIT 1";
+const NEXT: &str = "SELECT due FROM destinations t JOIN deliveries d INDEXED BY deliveries_due ON d.destination = t.id
+  WHERE t.id = ? AND t.down IS NULL AND t.paused IS NULL AND t.parked IS NULL AND d.state=0 AND d.due>0
+  ORDER BY d.due LIMIT 1";
 const NEWEST: &str = "SELECT seq, n, at FROM attempts WHERE destination = ? ORDER BY seq DESC, n DESC LIMIT ?";
 pub(super) const ATTEMPT: &str = "SELECT n, at, ms, status, cause, detail, answer FROM attempts
   WHERE destination = ? AND seq = ? AND n = ?";
@@ -31,7 +32,7 @@ const INCIDENT: &str = concat!(
     " FROM incidents i JOIN destinations t ON t.id = i.destination WHERE i.id = ?"
 );
 const KEPT: &str = "SELECT count(*) FROM (SELECT 1 FROM notifications INDEXED BY notifications_kept
-  WHERE standing <> 'routed' AND standing = ? LIMIT ?)";
+  WHERE standing <> 'routed' AND has_body=1 AND standing = ? LIMIT ?)";
 const EMAILS: &str = "SELECT count(*) FROM (SELECT 1 FROM emails INDEXED BY emails_due WHERE state=0 LIMIT ?)";
 const FAILED_EMAILS: &str =
     "SELECT count(*) FROM (SELECT 1 FROM emails INDEXED BY emails_failed WHERE state=2 LIMIT ?)";

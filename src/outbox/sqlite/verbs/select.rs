@@ -33,7 +33,7 @@ pub(super) const ALL: &str = "SELECT d.seq, d.state, d.tried, d.since, n.receive
 
 // Notifications of a span.
 pub(super) const PARKED_ONES: &str = "SELECT n.id FROM notifications n INDEXED BY notifications_kept
-  WHERE n.standing <> 'routed' AND n.standing = 'parked' AND n.id > ? AND n.id <= ? ORDER BY n.id LIMIT ?";
+  WHERE n.standing <> 'routed' AND n.has_body=1 AND n.standing = 'parked' AND n.id > ? AND n.id <= ? ORDER BY n.id LIMIT ?";
 pub(super) const RECEIVED_ONES: &str = "SELECT id, uuid, legal_entity = ?, mode = ? FROM notifications
   WHERE uuid > ? AND uuid < ? ORDER BY uuid LIMIT ?";
 pub(super) const KEPT: &str =

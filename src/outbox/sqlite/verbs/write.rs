@@ -79,7 +79,7 @@ impl Writing<'_> {
         notification: i64,
         repeats: Option<&Repetition>,
     ) -> rusqlite::Result<()> {
-        let destination = self.ledger.destination(to)?;
+        let destination = self.ledger.destination(to, self.now)?;
         destination.last += 1;
         destination.dirty = true;
         let (destination, seq) = (destination.id, destination.last);
