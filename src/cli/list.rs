@@ -14,16 +14,17 @@ use super::page::{FAINT, at};
 use super::words::{kind_pattern, modes, time};
 use crate::admin::{NOTIFICATIONS, Paging};
 use crate::domain::{KindPattern, Mode, ShopId};
-use crate::outbox::{Item, ItemPage, NotificationLine, Wanted, WantedState};
+use crate::outbox::{DeliveryLine, DeliveryState, Item, ItemPage, NotificationLine, Wanted, WantedState};
 
 /// Lists notifications and their deliveries: the newest first; what waits or was given up, the oldest first.
 ///
-/// Exit codes: 0 there are some, 1 there is none, or no daemon answers.
+/// Exit codes: 0 listed, also if nothing matches, 1 no daemon answers.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   ipn-router list --state waiting --shop 23456789
   ipn-router list --state given-up --since 1d
   ipn-router list --incident 7
+  ipn-router list --transaction 6f5bfb7a0f6d4b59a5b1c7d7a4f0e9c2
   ipn-router list --token 1a2b3c --format json")]
 pub(super) struct Options {
     /// What an incident has left: what waits, and what was given up.
@@ -42,6 +43,9 @@ pub(super) struct Options {
     /// About this token.
     #[arg(long)]
     token: Option<String>,
+    /// About the transaction with this uuid: the Back Office and our e-mails name it.
+    #[arg(long, value_name = "UUID")]
+    transaction: Option<String>,
     /// Received since: 2h (ago), a day, or a time.
     #[arg(long, value_parser = time, value_name = "TIME")]
     since: Option<Timestamp>,
@@ -61,7 +65,7 @@ enum State {
     Delivered,
     /// Dead letters: kept, and not tried again.
     GivenUp,
-    /// With nowhere to go.
+    /// With nowhere to go; what waits for a shop that is not served is waiting.
     Parked,
     /// Waits for a release.
     Quarantined,
@@ -95,11 +99,7 @@ pub(super) fn run(file: &Path, options: &Options) -> anyhow::Result<ExitCode> {
         Format::Json => writeln!(out, "{:#}", serde_json::to_value(&items)?)?,
         Format::Text => print(&items, is_more, &mut out)?,
     }
-    Ok(if items.is_empty() {
-        ExitCode::FAILURE
-    } else {
-        ExitCode::SUCCESS
-    })
+    Ok(ExitCode::SUCCESS)
 }
 
 #[derive(Serialize)]
@@ -126,7 +126,7 @@ impl Options {
             mode: self.mode,
             kind: self.kind,
             token: self.token.clone(),
-            transaction: None,
+            transaction: self.transaction.clone(),
             since: self.since,
             until: self.until,
         }
@@ -148,13 +148,13 @@ fn print(items: &[Item], is_more: bool, out: &mut impl Write) -> io::Result<()> 
                     1 => "1 attempt".into(),
                     n => format!("{n} attempts"),
                 };
-                let due = delivery
-                    .due
-                    .map_or_else(String::new, |due| format!(", next {}", at(due)));
                 writeln!(
                     out,
-                    "    {} to {} {}, {attempts}{due}",
-                    delivery.state, to.shop, to.rendition
+                    "    {} to {} {}, {attempts}{}",
+                    delivery.state,
+                    to.shop,
+                    to.rendition,
+                    next(delivery)
                 )?;
             }
             None => writeln!(out, "    {}, no delivery", item.notification.standing.word())?,
@@ -164,6 +164,17 @@ fn print(items: &[Item], is_more: bool, out: &mut impl Write) -> io::Result<()> 
         (0, _) => writeln!(out, "Nothing matches."),
         (_, true) => writeln!(out, "{FAINT}There is more: --limit{FAINT:#}"),
         (_, false) => Ok(()),
+    }
+}
+
+/// When it is tried next, or what keeps it from that.
+fn next(delivery: &DeliveryLine) -> String {
+    match delivery {
+        line if line.state != DeliveryState::Waiting => String::new(),
+        line if line.parked_since.is_some() => ", not served".into(),
+        line if line.paused_since.is_some() => ", paused".into(),
+        line if line.down_since.is_some() => ", down: one probe a minute".into(),
+        line => line.due.map_or_else(String::new, |due| format!(", next {}", at(due))),
     }
 }
 

@@ -10,7 +10,7 @@ use super::check::Format;
 use super::daemon::{Daemon, with_query};
 use super::list::headline;
 use super::page::{at, beside};
-use super::status::{answer, print_incident};
+use super::status::{answer, counted, print_incident};
 use crate::admin::{
     INCIDENTS, NOTIFICATIONS, ShownIncident, ShownNotification, ToldDelivery, WHERE, WhereQuery, Whereabouts, Why,
 };
@@ -33,7 +33,7 @@ pub(super) struct ShowOptions {
 
 /// Says where the notifications about a token are, and why a shop has not got them.
 ///
-/// Exit codes: 0 something was received, 1 nothing, or no daemon answers.
+/// Exit codes: 0 something about the token was received, 1 nothing was, so that nothing is known, or no daemon answers.
 #[derive(Args, Debug)]
 #[command(after_help = "Example:
   ipn-router where --token 1a2b3c4d5e6f --shop 23456789")]
@@ -61,7 +61,7 @@ pub(super) fn run(file: &Path, options: &ShowOptions) -> anyhow::Result<ExitCode
                 Format::Json => writeln!(out, "{:#}", serde_json::to_value(&shown)?)?,
                 Format::Text => {
                     print_incident(&shown.line, SystemClock.now(), &mut out)?;
-                    beside(&mut out, "  waiting", COLUMN, &shown.load.waiting.to_string())?;
+                    beside(&mut out, "  waiting", COLUMN, &waiting(&shown))?;
                 }
             }
         }
@@ -96,6 +96,23 @@ pub(super) fn find(file: &Path, options: &WhereOptions) -> anyhow::Result<ExitCo
 }
 
 const COLUMN: usize = 13;
+
+/// How many wait for the destination of an incident, and until when.
+fn waiting(shown: &ShownIncident) -> String {
+    let count = counted(shown.load.waiting);
+    match (
+        shown.parked_since,
+        shown.paused_since,
+        shown.down_since,
+        shown.load.next_attempt,
+    ) {
+        (Some(_), ..) => format!("{count}; the destination is not served"),
+        (None, Some(_), ..) => format!("{count}; the destination is paused"),
+        (None, None, Some(_), _) => format!("{count}; down: one probe a minute"),
+        (None, None, None, Some(next)) => format!("{count}; the next attempt {}", at(next)),
+        (None, None, None, None) => count,
+    }
+}
 
 fn print(shown: &ShownNotification, out: &mut impl Write) -> io::Result<()> {
     writeln!(out, "{}", headline(&shown.notification))?;

@@ -182,9 +182,10 @@ pub(super) fn answer(attempt: &AttemptLine) -> String {
     }
 }
 
-fn counted(count: u32) -> String {
+/// A number that was counted up to a limit.
+pub(super) fn counted(count: u32) -> String {
     match count {
-        MOST_COUNTED.. => format!("over {}", MOST_COUNTED - 1),
+        MOST_COUNTED.. => "over 100,000".into(),
         count => count.to_string(),
     }
 }

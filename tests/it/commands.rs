@@ -135,7 +135,8 @@ async fn what_waits_for_a_paused_shop_is_found_explained_and_sent() {
     says(&daemon, &format!("resume --shop {LYON} --mode test")).await;
     daemon.delivers_everything().await;
     assert_eq!(acme.lyon.calls().len(), 4);
-    assert!(fails(&daemon, &waiting).await.contains("Nothing matches"));
+    assert_eq!(says(&daemon, &waiting).await, "Nothing matches.\n");
+    assert_eq!(tells(&daemon, &waiting).await, Value::Array(Vec::new()));
     let by = "SELECT count(*) FROM verbs WHERE asked_by LIKE 'user %' AND done_at IS NOT NULL";
     assert_eq!(daemon.home.number(by), 3, "who asked for what is kept");
 }
@@ -361,6 +362,73 @@ async fn what_is_held_is_listed_and_released_and_what_blocks_is_cancelled() {
 }
 
 #[tokio::test]
+async fn what_waits_for_a_company_that_is_off_is_told_as_not_served_until_it_has_gone_out() {
+    let acme = Acme::open();
+    let daemon = TestDaemon::start(&acme.toml("enabled = false")).await;
+    let body = Form::token_created(PARIS, "token-1").signed();
+    let reply = daemon.gateway().tries(&body).await.unwrap();
+    assert!(reply.text.starts_with("OK-parked "), "{reply:?}");
+    let served = async || -> Vec<(Value, Value)> {
+        let status = tells(&daemon, "status").await;
+        assert_eq!(status["totals"]["parked"], 0, "it has somewhere to go: {status:#}");
+        assert_eq!(run(&daemon, "list --state parked --format json").await.stdout, b"[]\n");
+        let lines = status["destinations"].as_array().unwrap().iter();
+        let of_test = lines.filter(|line| line["mode"] == "TEST");
+        of_test
+            .map(|line| (line["parked_since"].is_null().into(), line["waiting"].clone()))
+            .collect()
+    };
+    let no_one_serves_them = vec![(false.into(), 1.into()); 4];
+    assert_eq!(served().await, no_one_serves_them);
+    has(
+        &says(&daemon, "list --state waiting").await,
+        &["waiting to 12345678 form, 0 attempts, not served"],
+    );
+    has(&says(&daemon, &format!("show {}", reply.id())).await, &["switched off"]);
+    has(
+        &fails(&daemon, &format!("release {}", reply.id())).await,
+        &["not held: ipn-router show says where its deliveries stand"],
+    );
+
+    daemon.rewrite(&acme.toml(""));
+    says(&daemon, "reload").await;
+    daemon.delivers_everything().await;
+    assert_eq!(served().await[..4], vec![(true.into(), 0.into()); 4]);
+    let delivered = tells(&daemon, "list --state delivered").await;
+    assert_eq!(delivered.as_array().unwrap().len(), 4, "{delivered:#}");
+}
+
+#[tokio::test]
+async fn nobody_says_when_a_delivery_is_tried_next_whose_destination_is_down() {
+    let (acme, daemon) = start(r#"retry_delays = ["50ms"]"#).await;
+    acme.paris.answers(|_| Answer::status(503));
+    daemon
+        .gateway()
+        .sends(&Form::payment(PARIS, "token-1", "order-1").signed())
+        .await;
+    eventually("it is down", async || {
+        (daemon.home.number("SELECT count(down) FROM destinations") == 1).then_some(())
+    })
+    .await;
+    let waiting = "list --state waiting";
+    has(&says(&daemon, waiting).await, &["attempts, down: one probe a minute"]);
+    let list = tells(&daemon, waiting).await;
+    let delivery = &list[0]["delivery"];
+    assert!(
+        delivery["due"].is_null() && delivery["down_since"].is_string(),
+        "{list:#}"
+    );
+    let incident = daemon.home.number("SELECT max(id) FROM incidents");
+    let show = format!("show incident {incident}");
+    has(&says(&daemon, &show).await, &["1; down: one probe a minute"]);
+    let shown = tells(&daemon, &show).await;
+    assert!(
+        shown["load"]["next_attempt"].is_null() && shown["down_since"].is_string(),
+        "{shown:#}"
+    );
+}
+
+#[tokio::test]
 async fn list_goes_through_all_pages_and_keeps_to_its_filters() {
     let (_acme, daemon) = start("").await;
     let mut gateway = daemon.gateway();
@@ -393,8 +461,17 @@ async fn list_goes_through_all_pages_and_keeps_to_its_filters() {
         "Paris, Nice, and both of Lyon"
     );
     assert_eq!(listed("list --since 1h --limit 7").await.len(), 7);
-    fails(&daemon, "list --until 1h").await;
-    fails(&daemon, "list --mode production").await;
+    for nothing in ["list --until 1h", "list --mode production"] {
+        assert_eq!(says(&daemon, nothing).await, "Nothing matches.\n");
+    }
+    let transaction = "SELECT transaction_uuid FROM notifications WHERE token = 'token-4'";
+    let transaction: String = daemon
+        .home
+        .store()
+        .query_row(transaction, [], |row| row.get(0))
+        .unwrap();
+    let about = listed(&format!("list --transaction {transaction}")).await;
+    assert!(about.contains(&ids[4].to_string()), "{transaction}: {about:?}");
 }
 
 /// Reads what happens until something is as wanted.
