@@ -251,6 +251,17 @@ async fn nothing_is_done_without_a_form_of_the_session() {
     assert_eq!(admin.posts("/act", &[], &wish).await.status, 401);
 
     let key = session_key(&admin, &cookie).await;
+    let of_nobody = "/notifications/01990a7c-7e5b-7000-8000-0123456789ab/personal";
+    let nothing = admin.posts(of_nobody, &[&cookie], &format!("form_key={key}")).await;
+    assert_eq!(nothing.status, 404);
+    let looked = || {
+        let noted = "SELECT count(*) FROM audit WHERE act LIKE '%personal-data-shown%'";
+        admin.daemon.home.number(noted)
+    };
+    assert_eq!(looked(), 0, "nobody has seen anything");
+    let shown = admin.posts(&personal, &[&cookie], &format!("form_key={key}")).await;
+    assert!(shown.body.contains("Orléans"), "{}", shown.body);
+    assert_eq!(looked(), 1);
     let proxied = [&*cookie, "x-forwarded-for: 192.0.2.1, 203.0.113.9"];
     let done = admin.posts("/act", &proxied, &format!("{wish}&form_key={key}")).await;
     assert_eq!((done.status, done.header("location")), (303, Some("./operations/1")));

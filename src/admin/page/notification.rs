@@ -75,7 +75,7 @@ pub(super) async fn notification(
     page(&inside, &visitor, &id, false).await
 }
 
-/// The same with what is personal in it; that somebody has looked is written down before.
+/// The same with what is personal in it; that somebody has looked is written down before it is shown.
 pub(super) async fn personal(
     State(inside): State<Arc<Inside>>,
     visitor: Visitor,
@@ -89,10 +89,6 @@ pub(super) async fn personal(
             frame,
             "This form is not of your session.",
         ));
-    }
-    if let Ok(notification) = id.parse() {
-        let (act, now) = (Audited::PersonalDataShown { notification }, inside.parts.clock.now());
-        inside.parts.outbox.note(act, visitor.who().to_string(), now).await?;
     }
     page(&inside, &visitor, &id, true).await
 }
@@ -117,6 +113,11 @@ async fn page(inside: &Inside, visitor: &Visitor, id: &str, personal_too: bool) 
         true => Some(parts.why_none(line, shown.has_body, line.named_shop).await.why),
         false => None,
     };
+    let contents = contents(parts, &shown, personal_too).await?;
+    if personal_too && contents.is_some() {
+        let act = Audited::PersonalDataShown { notification: line.id };
+        parts.outbox.note(act, visitor.who().to_string(), now).await?;
+    }
     let page = NotificationPage {
         frame,
         received: When::new(line.received_at, now),
@@ -124,7 +125,7 @@ async fn page(inside: &Inside, visitor: &Visitor, id: &str, personal_too: bool) 
         why_none,
         resend_of: shown.resend_of,
         buttons: buttons(line),
-        contents: contents(parts, &shown, personal_too).await?,
+        contents,
         configuration: shown.configuration.map(|line| {
             let at = When::new(line.applied_at, now);
             (line, at)
