@@ -4,16 +4,20 @@ use std::io;
 use std::process::ExitCode;
 
 use clap::Parser;
+use ipn_router::cli;
 
 /// As of a process that SIGPIPE has ended.
 const NOBODY_READS: u8 = 128 + 13;
 
-fn main() -> anyhow::Result<ExitCode> {
-    let ended = ipn_router::cli::run(ipn_router::cli::Arguments::parse());
-    match ended {
+fn main() -> ExitCode {
+    match cli::run(cli::Arguments::parse()) {
+        Ok(code) => code,
         // Whoever read what we print has seen enough, as `head` has.
-        Err(error) if is_broken_pipe(&error) => Ok(ExitCode::from(NOBODY_READS)),
-        ended => ended,
+        Err(error) if is_broken_pipe(&error) => ExitCode::from(NOBODY_READS),
+        Err(error) => {
+            cli::complain(&error);
+            ExitCode::FAILURE
+        }
     }
 }
 

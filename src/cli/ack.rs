@@ -10,6 +10,7 @@ use clap::Args;
 use super::check::Format;
 use super::daemon::Daemon;
 use super::page::at;
+use super::screen;
 use super::words::duration;
 use crate::admin::{ACKNOWLEDGE, AcknowledgeWish, Acknowledged, INCIDENTS};
 use crate::domain::{Clock, SystemClock};
@@ -39,7 +40,7 @@ pub(super) fn run(file: &Path, options: &Options) -> anyhow::Result<ExitCode> {
     };
     let path = format!("{INCIDENTS}/{}/{ACKNOWLEDGE}", options.incident);
     let noted: Acknowledged = Daemon::of(file)?.ask(&path, &AcknowledgeWish { until })?;
-    let mut out = anstream::stdout().lock();
+    let mut out = screen::stdout();
     match options.format {
         Format::Json => writeln!(out, "{:#}", serde_json::to_value(noted)?)?,
         Format::Text => {

@@ -11,6 +11,7 @@ use serde_json::json;
 
 use super::check::Format;
 use super::page::size;
+use super::screen;
 use crate::config;
 use crate::outbox::back_up;
 
@@ -39,7 +40,7 @@ pub(super) fn run(file: &Path, options: &Options) -> anyhow::Result<ExitCode> {
     let copy = back_up(&store, &options.file)
         .with_context(|| format!("cannot copy {} to {}", store.display(), options.file.display()))?;
     let took = started.elapsed();
-    let mut out = anstream::stdout().lock();
+    let mut out = screen::stdout();
     match options.format {
         Format::Json => {
             let json = json!({

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
+use crate::cli::screen;
 use crate::config::{self, Diagnostic, Loaded, Severity};
 use crate::domain::{Clock, SystemClock};
 use online::{Finding, Verdict};
@@ -49,7 +50,7 @@ pub(super) fn run(file: &Path, options: &Options) -> anyhow::Result<ExitCode> {
         }
         _ => None,
     };
-    let mut out = anstream::stdout().lock();
+    let mut out = screen::stdout();
     match options.format {
         Format::Json => {
             let mut json = to_json(&loaded, &counts);

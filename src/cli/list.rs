@@ -11,6 +11,7 @@ use serde::Serialize;
 use super::check::Format;
 use super::daemon::{Daemon, with_query};
 use super::page::{FAINT, at};
+use super::screen;
 use super::words::{kind_pattern, modes, time};
 use crate::admin::{NOTIFICATIONS, Paging};
 use crate::domain::{KindPattern, Mode, ShopId};
@@ -94,7 +95,7 @@ pub(super) fn run(file: &Path, options: &Options) -> anyhow::Result<ExitCode> {
     }
     let is_more = paging.from.is_some() || items.len() > options.limit;
     items.truncate(options.limit);
-    let mut out = anstream::stdout().lock();
+    let mut out = screen::stdout();
     match options.format {
         Format::Json => writeln!(out, "{:#}", serde_json::to_value(&items)?)?,
         Format::Text => print(&items, is_more, &mut out)?,

@@ -12,6 +12,7 @@ use lettre::message::Mailbox;
 use super::check::CONFIGURATION_ERROR;
 use super::load;
 use super::page::beside;
+use super::screen;
 use crate::alert::{SendError, Trial, send_trials};
 use crate::config::mail_address;
 use crate::domain::{Clock, SystemClock};
@@ -47,7 +48,7 @@ pub(super) fn run(file: &Path, options: &Options) -> anyhow::Result<ExitCode> {
     if trials.is_empty() {
         anyhow::bail!("there is no address in the configuration: give one with --to");
     }
-    print(&trials, &mut anstream::stdout().lock())?;
+    print(&trials, &mut screen::stdout())?;
     let all_taken = trials.iter().all(|trial| trial.sent.is_ok());
     Ok(if all_taken {
         ExitCode::SUCCESS

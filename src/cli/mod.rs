@@ -18,6 +18,7 @@ mod reload;
 mod restore;
 mod runbook;
 mod schema;
+mod screen;
 mod send;
 mod serve;
 mod show;
@@ -29,7 +30,7 @@ mod verbs;
 mod verify;
 mod words;
 
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -129,6 +130,14 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Verify(options) => verify::run(&arguments.config, &options),
         Command::Where(options) => show::find(&arguments.config, &options),
     }
+}
+
+/// Says on the standard error what kept a command from doing what it was asked for, on one line whatever the environment
+/// says about backtraces: they are no help to whoever has asked for what is not there.
+pub fn complain(error: &anyhow::Error) {
+    let text = screen::escaped(&format!("Error: {error:#}"));
+    // If that cannot be written either, the exit code is all that is left to tell.
+    writeln!(io::stderr().lock(), "{text}").ok();
 }
 
 /// Loads the configuration for a command that needs one; if it has errors, they are printed, and there is none.

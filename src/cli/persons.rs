@@ -13,6 +13,7 @@ use serde_json::json;
 use super::check::Format;
 use super::daemon::{Daemon, HUNG_UP};
 use super::page::beside;
+use super::screen;
 use crate::admin::{EXPORT, ExportWish, ExportedNotification, FORGET, ForgetWish, Forgotten, PersonLine};
 use crate::domain::Person;
 
@@ -104,7 +105,7 @@ pub(super) fn export(file: &Path, options: &ExportOptions) -> anyhow::Result<Exi
     let PersonLine::Exported(found) = ask(&Daemon::of(file)?, EXPORT, &ExportWish { person }, keep)? else {
         bail!(OTHER_VERSION);
     };
-    writeln!(anstream::stdout(), "{:#}", json!({ "notifications": notifications }))?;
+    writeln!(screen::stdout(), "{:#}", json!({ "notifications": notifications }))?;
     if found > 0 {
         return Ok(ExitCode::SUCCESS);
     }
@@ -134,7 +135,7 @@ pub(super) fn forget(file: &Path, options: &ForgetOptions) -> anyhow::Result<Exi
         }
     }
     let forgotten = ask_to_forget(options.dry_run)?;
-    let mut out = anstream::stdout().lock();
+    let mut out = screen::stdout();
     match options.format {
         Format::Json => {
             let json = json!({ "dry_run": options.dry_run, "result": forgotten });

@@ -10,6 +10,7 @@ use super::check::Format;
 use super::daemon::{Daemon, with_query};
 use super::list::headline;
 use super::page::{at, beside};
+use super::screen;
 use super::status::{answer, counted, print_incident};
 use crate::admin::{
     INCIDENTS, NOTIFICATIONS, ShownIncident, ShownNotification, ToldDelivery, WHERE, WhereQuery, Whereabouts, Why,
@@ -50,7 +51,7 @@ pub(super) struct WhereOptions {
 pub(super) fn run(file: &Path, options: &ShowOptions) -> anyhow::Result<ExitCode> {
     let what: Vec<&str> = options.what.iter().map(String::as_str).collect();
     let daemon = Daemon::of(file)?;
-    let mut out = anstream::stdout().lock();
+    let mut out = screen::stdout();
     match what[..] {
         ["incident", number] => {
             let number: i64 = number
@@ -84,7 +85,7 @@ pub(super) fn find(file: &Path, options: &WhereOptions) -> anyhow::Result<ExitCo
         shop: options.shop,
     };
     let found: Whereabouts = Daemon::of(file)?.look(&with_query(WHERE, &question)?)?;
-    let mut out = anstream::stdout().lock();
+    let mut out = screen::stdout();
     match options.format {
         Format::Json => writeln!(out, "{:#}", serde_json::to_value(&found)?)?,
         Format::Text => print_where(&found, &mut out)?,

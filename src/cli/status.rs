@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use super::check::Format;
 use super::daemon::Daemon;
 use super::page::{at, beside, columns, lasting, size};
+use super::screen;
 use super::verify::{BAD, GOOD};
 use crate::admin::{DestinationStatus, IncidentLine, MailLine, RefusedReload, STATUS, Status};
 use crate::outbox::{AttemptLine, MOST_COUNTED};
@@ -28,7 +29,7 @@ pub(super) struct Options {
 
 pub(super) fn run(file: &Path, options: &Options) -> anyhow::Result<ExitCode> {
     let status: Status = Daemon::of(file)?.look(STATUS)?;
-    let mut out = anstream::stdout().lock();
+    let mut out = screen::stdout();
     match options.format {
         Format::Json => writeln!(out, "{:#}", serde_json::to_value(&status)?)?,
         Format::Text => print(&status, &mut out)?,

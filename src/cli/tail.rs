@@ -11,6 +11,7 @@ use super::check::Format;
 use super::daemon::{Daemon, Followed, INTERRUPTED};
 use super::list::headline;
 use super::page::at;
+use super::screen;
 use super::status::answer;
 use super::verify::{BAD, GOOD};
 use crate::admin::TAIL;
@@ -30,7 +31,7 @@ pub(super) struct Options {
 }
 
 pub(super) fn run(file: &Path, options: &Options) -> anyhow::Result<ExitCode> {
-    let mut out = anstream::stdout().lock();
+    let mut out = screen::stdout();
     let followed = Daemon::of(file)?.follow(TAIL, |line| {
         match options.format {
             Format::Json => {

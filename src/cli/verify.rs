@@ -10,6 +10,7 @@ use clap::Args;
 
 use super::check::CONFIGURATION_ERROR;
 use super::page::FAINT;
+use super::screen;
 use crate::domain::{Format, Mode, ShopId};
 use crate::route::{Happening, kind};
 use crate::verify::{Explanation, Keyring, MismatchHint, VerifiedNotification, VerifyError};
@@ -33,7 +34,7 @@ pub(super) fn run(file: &Path, options: &Options) -> anyhow::Result<ExitCode> {
     };
     let body = read(&options.body).with_context(|| format!("cannot read {}", options.body.display()))?;
     let explanation = Keyring::new(loaded.config.keys).explain(body);
-    tell(&explanation, &mut anstream::stdout().lock())?;
+    tell(&explanation, &mut screen::stdout())?;
     Ok(ExitCode::from(u8::from(explanation.verdict.is_err())))
 }
 

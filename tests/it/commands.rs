@@ -570,8 +570,18 @@ async fn what_is_not_there_is_said() {
         &fails(&daemon, &format!("show {nobody}")).await,
         &["there is no notification"],
     );
-    for command in ["show incident 77", "ack 77"] {
-        has(&fails(&daemon, command).await, &["there is no incident 77"]);
+    for words in ["show incident 77", "ack 77"] {
+        let output = command(&daemon, words)
+            .env("RUST_BACKTRACE", "1")
+            .output()
+            .await
+            .unwrap();
+        let ended = (output.status.code(), said(&output));
+        assert_eq!(
+            ended,
+            (Some(1), "Error: there is no incident 77\n".to_owned()),
+            "{words}"
+        );
     }
     has(
         &fails(&daemon, &format!("where --token t --shop {LYON}")).await,

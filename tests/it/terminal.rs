@@ -162,4 +162,34 @@ async fn who_has_seen_enough_of_tail_leaves_it_without_a_word() {
         "{shown}"
     );
     assert!(!shown.contains("rror") && !shown.contains("stopped"), "{shown}");
+async fn what_strangers_have_written_is_shown_and_does_nothing() {
+    let acme = Acme::open();
+    let daemon = TestDaemon::start(&acme.toml("")).await;
+    let form = Form::token_created(PARIS, "\u{1b}]0;token\u{7}").with("vads_trans_uuid", "\u{1b}]0;owned\u{7}\u{9b}2J");
+    let id = daemon.gateway().sends(&form.signed()).await;
+    daemon.delivers_everything().await;
+    for words in [
+        format!("show {id}"),
+        format!("show {id} --format json"),
+        "list".into(),
+        format!("where --token \u{1b}]0;token\u{7} --shop {PARIS}"),
+        "show \u{1b}]0;id\u{7}".into(),
+    ] {
+        let mut terminal = Terminal::run(command(&daemon.home, &words));
+        terminal.ends().await;
+        let written = terminal.written();
+        assert!(
+            !written.contains(['\u{7}', '\u{9b}']) && !written.contains("\u{1b}]"),
+            "{written:?}"
+        );
+        let shown = anstream::adapter::strip_str(&written).to_string();
+        assert!(
+            shown.contains(&id.to_string()) || shown.starts_with("Error: "),
+            "{written:?}"
+        );
+        assert!(
+            !words.starts_with("show 0") || shown.contains(r"\u001b]0;owned\u0007\u009b2J"),
+            "{written:?}"
+        );
+    }
 }

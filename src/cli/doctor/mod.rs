@@ -17,6 +17,7 @@ use serde::Serialize;
 use super::check::{CONFIGURATION_ERROR, Format};
 use super::load;
 use super::page::{FAINT, WIDTH, wrapped};
+use super::screen;
 use super::simulator::Occurrence;
 use super::verify::{BAD, GOOD};
 use super::words::modes;
@@ -80,7 +81,7 @@ pub(super) fn run(file: &Path, options: &Options) -> anyhow::Result<ExitCode> {
     for settings in urls {
         examined.push(runtime.block_on(examine(settings, &clock))?);
     }
-    let mut out = anstream::stdout().lock();
+    let mut out = screen::stdout();
     match options.format {
         Format::Json => writeln!(out, "{:#}", serde_json::to_value(&examined)?)?,
         Format::Text => print(&examined, &mut out)?,

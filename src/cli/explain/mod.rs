@@ -15,6 +15,7 @@ use anyhow::Context;
 use clap::Args;
 
 use super::check::CONFIGURATION_ERROR;
+use super::screen;
 use super::verify::read;
 use super::words::{formats, kinds, modes};
 use crate::domain::{Clock, Format, Kind, Mode, ShopId, SystemClock};
@@ -73,7 +74,7 @@ pub(super) fn run(file: &Path, options: &Options) -> anyhow::Result<ExitCode> {
         (None, None) => anyhow::bail!("--kind or --body is missing"),
     };
     let report = Report::new(&subject, &loaded, now);
-    let mut out = anstream::stdout().lock();
+    let mut out = screen::stdout();
     if options.json {
         writeln!(out, "{:#}", report.to_json())?;
     } else {

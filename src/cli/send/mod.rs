@@ -21,6 +21,7 @@ use tokio::time::{Instant, sleep_until};
 use url::Url;
 
 use super::check::CONFIGURATION_ERROR;
+use super::screen::Screen;
 use super::simulator::{self, Occurrence, wording};
 use crate::config::Loaded;
 use crate::deliver::{Client, Connection, Rendered};
@@ -51,7 +52,7 @@ pub(super) fn run(file: &Path, options: Options) -> anyhow::Result<ExitCode> {
     };
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let round = Arc::new(Round::new(options, loaded.as_ref(), clock)?);
-    let mut report = Report::new(anstream::stdout(), round.options.wrong_signature);
+    let mut report = Report::new(Screen::new(anstream::stdout()), round.options.wrong_signature);
     report.line(&round.headline())?;
     if let Some(remark) = remark {
         report.line(&format!("({remark})"))?;

@@ -13,6 +13,7 @@ use crate::admin::{AskedVerb, VERBS, VerbStanding, VerbStatus, VerbWish};
 use crate::cli::check::Format;
 use crate::cli::daemon::{Daemon, INTERRUPTED, runtime};
 use crate::cli::page::{WIDTH, beside, wrapped};
+use crate::cli::screen;
 use crate::cli::typed;
 use crate::domain::{Scope, Verb};
 use crate::outbox::{VerbId, VerbResult};
@@ -74,7 +75,7 @@ impl Wish {
 
     /// Says what came of it, or would.
     fn tell(&self, id: Option<VerbId>, result: &VerbResult, format: Format) -> anyhow::Result<ExitCode> {
-        let mut out = anstream::stdout().lock();
+        let mut out = screen::stdout();
         match format {
             Format::Json => {
                 let json = json!({ "verb": id, "dry_run": self.dry_run, "result": result });
