@@ -156,6 +156,9 @@ mod tests {
                 tried: Some(second(1)),
                 due: (state == DeliveryState::Waiting).then(|| second(60)),
                 replay_of: None,
+                paused_since: None,
+                down_since: None,
+                parked_since: None,
             },
             attempt: AttemptLine {
                 attempt: 2,

@@ -162,6 +162,9 @@ async fn who_has_seen_enough_of_tail_leaves_it_without_a_word() {
         "{shown}"
     );
     assert!(!shown.contains("rror") && !shown.contains("stopped"), "{shown}");
+}
+
+#[tokio::test]
 async fn what_strangers_have_written_is_shown_and_does_nothing() {
     let acme = Acme::open();
     let daemon = TestDaemon::start(&acme.toml("")).await;
