@@ -62,6 +62,7 @@ pub(super) const INLINE_SECRET: Code = Code("W008");
 pub(super) const UNUSED: Code = Code("W009");
 pub(super) const FOREIGN_ORDERS_TO_PLUGIN: Code = Code("W010");
 pub(super) const PADDED_SECRET: Code = Code("W011");
+pub(super) const GUESSABLE_TOKEN: Code = Code("W012");
 
 pub(super) const SHARED_URL: Code = Code("N001");
 pub(super) const NAMED_SHOP_WITHOUT_URL: Code = Code("N002");

@@ -23,6 +23,8 @@ const ALWAYS: &[Check] = &[
     people::addresses_have_a_mail_server,
     people::every_company_has_a_failure_address,
     people::admin_listener_is_guarded,
+    people::admin_token_is_not_overheard,
+    secrets::admin_tokens_cannot_be_guessed,
     secrets::modes_have_secrets_of_their_own,
     secrets::passwords_are_of_their_mode,
     urls::each_stays_in_one_legal_entity,

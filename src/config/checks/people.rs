@@ -105,6 +105,26 @@ pub(super) fn admin_listener_is_guarded(written: &Written, problems: &mut Proble
     }
 }
 
+pub(super) fn admin_token_is_not_overheard(written: &Written, problems: &mut Problems) {
+    let Some(admin) = &written.admin else { return };
+    let Some(listen) = &admin.listen else { return };
+    let is_encrypted = admin
+        .public_url
+        .as_ref()
+        .is_some_and(|url| url.value.scheme() == "https");
+    if !admin.token.is_absent() && !listen.value.ip().is_loopback() && !is_encrypted {
+        problems.push(
+            Problem::new(
+                codes::PLAIN_HTTP,
+                &listen.spot,
+                "the admin listener speaks HTTP, and others can reach it",
+            )
+            .why("the token and customers' data travel unencrypted to it")
+            .instead("listen on 127.0.0.1 behind a proxy that ends TLS, and name it: public_url = \"https://…\""),
+        );
+    }
+}
+
 pub(super) fn admin_table_opens_what_it_names(written: &Written, problems: &mut Problems) {
     let Some(admin) = &written.admin else { return };
     let token = admin.token.as_ref();

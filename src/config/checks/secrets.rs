@@ -5,6 +5,25 @@ use crate::config::diagnostics::{Problem, Problems};
 use crate::config::written::Written;
 use crate::domain::Mode;
 
+/// So many random characters cannot be guessed, however fast somebody tries.
+const LONG_ENOUGH: usize = 16;
+
+pub(super) fn admin_tokens_cannot_be_guessed(written: &Written, problems: &mut Problems) {
+    let listens = written.admin.as_ref().filter(|admin| admin.listen.is_some());
+    let tokens = listens.and_then(|admin| admin.token.as_ref());
+    for token in tokens.into_iter().flat_map(|given| &given.value) {
+        let length = token.value.expose().trim_ascii().len();
+        if length < LONG_ENOUGH {
+            let what = format!("this `token` has {length} characters, so it can be guessed");
+            problems.push(
+                Problem::new(codes::GUESSABLE_TOKEN, &token.spot, what)
+                    .why("whoever has it reads customers' data, and replays and cancels deliveries")
+                    .instead("make one with: openssl rand -base64 32"),
+            );
+        }
+    }
+}
+
 pub(super) fn modes_have_secrets_of_their_own(written: &Written, problems: &mut Problems) {
     for shop in written.shops.values() {
         let (Some(test), Some(production)) = (shop.mode(Mode::Test), shop.mode(Mode::Production)) else {
