@@ -34,7 +34,40 @@ const DELIVERING: [f64; 12] = [
 /// Rows that one transaction writes, up to the writer's bounds.
 const GROUPS: [f64; 9] = [1.0, 2.0, 4.0, 8.0, 16.0, 64.0, 256.0, 1_024.0, 2_112.0];
 
+/// First words of an answer to the gateway.
+pub const ANSWERS: [&str; 16] = [
+    "KO-address",
+    "KO-busy",
+    "KO-malformed",
+    "KO-method",
+    "KO-mode",
+    "KO-not-a-notification",
+    "KO-not-stored",
+    "KO-path",
+    "KO-signature",
+    "KO-too-large",
+    "KO-too-slow",
+    "KO-type",
+    "KO-unknown-shop",
+    "OK-duplicate",
+    "OK-parked",
+    "OK-stored",
+];
+/// What becomes of sending an e-mail.
+const SENT: &str = "sent";
+const PUT_OFF: &str = "put-off";
+const GIVEN_UP: &str = "given-up";
+
 type Word = [(&'static str, &'static str); 1];
+
+/// Counts by word, from 0 for each: to Prometheus, a count that first appears as 25 has not risen.
+fn by_word(words: &[&'static str]) -> Family<Word, Counter> {
+    let counts = Family::default();
+    for word in words {
+        drop(counts.get_or_create(&[("outcome", *word)]));
+    }
+    counts
+}
 
 /// Everything that is counted, as text.
 #[derive(Debug)]
@@ -113,7 +146,7 @@ impl Metrics {
         );
         registry.register_with_unit(
             "acknowledge",
-            "From a call's head to its answer, for calls answered with OK-…",
+            "From a call's head to its answer, for calls answered with OK-… and without waiting for the named shop",
             Unit::Seconds,
             receiving.acknowledged.clone(),
         );
@@ -166,11 +199,12 @@ impl Metrics {
         Self { registry }
     }
 
-    /// What was counted and what was read, as [`CONTENT_TYPE`].
-    pub fn text(&self, reading: &Reading) -> String {
+    /// What was counted and what was read, as [`CONTENT_TYPE`]. Of what could not be read nothing is told: 0 would be
+    /// a lie, and a rise from it an alert.
+    pub fn text(&self, reading: Option<&Reading>) -> String {
         let mut text = String::new();
         let written = encode_registry(&mut text, &self.registry)
-            .and_then(|()| encode_registry(&mut text, &reading.registry()))
+            .and_then(|()| reading.map_or(Ok(()), |reading| encode_registry(&mut text, &reading.registry())))
             .and_then(|()| encode_eof(&mut text));
         written.expect("a String takes everything");
         text
@@ -180,19 +214,19 @@ impl Metrics {
 impl Default for Receiving {
     fn default() -> Self {
         Self {
-            answered: Family::default(),
+            answered: by_word(&ANSWERS),
             acknowledged: Histogram::new(ACKNOWLEDGING),
         }
     }
 }
 
 impl Receiving {
-    /// A call was answered with this first word.
+    /// A call was answered with this first word, one of [`ANSWERS`].
     pub fn answered(&self, word: &'static str) {
         self.answered.get_or_create(&[("outcome", word)]).inc();
     }
 
-    /// A call was answered 200, after so long.
+    /// A call was answered 200 as soon as it was on disk, after so long.
     pub fn acknowledged(&self, took: Duration) {
         self.acknowledged.observe(took.as_secs_f64());
     }
@@ -203,7 +237,7 @@ impl Default for Storing {
         Self {
             committed: Histogram::new(ACKNOWLEDGING),
             group: Histogram::new(GROUPS),
-            emails: Family::default(),
+            emails: by_word(&[SENT, PUT_OFF, GIVEN_UP]),
         }
     }
 }
@@ -217,12 +251,12 @@ impl Storing {
 
     /// The mail server has taken an e-mail.
     pub fn email_sent(&self) {
-        self.emails.get_or_create(&[("outcome", "sent")]).inc();
+        self.emails.get_or_create(&[("outcome", SENT)]).inc();
     }
 
     /// It has not; `will_retry`: it will be asked again.
     pub fn email_failed(&self, will_retry: bool) {
-        let outcome = if will_retry { "put-off" } else { "given-up" };
+        let outcome = if will_retry { PUT_OFF } else { GIVEN_UP };
         self.emails.get_or_create(&[("outcome", outcome)]).inc();
     }
 }
@@ -318,7 +352,7 @@ mod tests {
         let (delivering, reloading) = (Delivering::default(), Reloading::default());
         let metrics = Metrics::new(&receiving, &storing, &delivering, &reloading);
         count(&receiving, &storing, &delivering, &reloading);
-        metrics.text(&Reading::default())
+        metrics.text(Some(&Reading::default()))
     }
 
     #[track_caller]
@@ -343,6 +377,9 @@ mod tests {
             "ipn_router_commit_seconds_count 1",
             "ipn_router_commit_group_sum 3.0",
             "ipn_router_emails_total{outcome=\"put-off\"} 1",
+            // So that the first one is a rise from 0.
+            "ipn_router_emails_total{outcome=\"given-up\"} 0",
+            "ipn_router_notifications_total{outcome=\"KO-not-stored\"} 0",
             "ipn_router_config_last_reload_successful 0",
             "ipn_router_config_last_reload_success_timestamp_seconds 0",
         ] {
@@ -359,6 +396,23 @@ mod tests {
                 "{line} has no help, or more than one"
             );
         }
+    }
+
+    #[test]
+    fn what_could_not_be_read_is_not_told_as_nothing() {
+        let metrics = Metrics::new(
+            &Receiving::default(),
+            &Storing::default(),
+            &Delivering::default(),
+            &Reloading::default(),
+        );
+        let held = "ipn_router_notifications_held";
+        assert!(metrics.text(Some(&Reading::default())).contains(held));
+        let text = metrics.text(None);
+        assert!(
+            !text.contains(held) && text.contains("ipn_router_notifications_total"),
+            "{text}"
+        );
     }
 
     #[test]

@@ -1,31 +1,35 @@
+use std::collections::HashSet;
 use std::path::Path;
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
-use super::api::{self, DestinationStatus};
+use super::api::{self, DestinationStatus, Status};
 use super::listener::Inside;
-use crate::domain::valid_until;
+use crate::domain::{Circle, LegalEntityId, Member, Mode, valid_until};
 use crate::metrics::{DestinationReading, DestinationState, Reading};
 use crate::outbox::OutboxError;
 
 /// Looks how things stand, for metrics that cannot be counted.
 pub(super) async fn read(inside: &Inside) -> Result<Reading, OutboxError> {
-    let status = api::look(&inside.parts).await?;
+    let parts = &inside.parts;
+    let status = api::look(parts).await?;
     let now = status.now;
-    let mut certificates = inside.parts.outbox.certificates();
+    let circles = parts.circles.borrow().clone();
+    let urls = circles.iter().flat_map(|circle| &circle.members).flat_map(Member::urls);
+    let hosts: HashSet<_> = urls.filter_map(|url| url.host_str()).collect();
+    let mut certificates = parts.outbox.certificates();
+    certificates.retain(|(host, _)| hosts.contains(&**host));
     if let Some(file) = inside.own_certificate.clone() {
         let own = tokio::task::spawn_blocking(move || end_of(&file)).await;
         certificates.extend(own.ok().flatten().map(|until| ("receiver".to_owned(), until)));
     }
     Ok(Reading {
         destinations: status.destinations.iter().map(|one| destination(one, now)).collect(),
-        silences: status
-            .heard
-            .into_iter()
-            .map(|heard| (heard.legal_entity, heard.mode, now.duration_since(heard.at)))
-            .collect(),
+        silences: silences(&circles, &status),
+        signatures: parts.intake.refused_signatures(),
         certificates: certificates
             .into_iter()
             .map(|(whose, until)| (whose, until.duration_since(now)))
@@ -37,6 +41,25 @@ pub(super) async fn read(inside: &Inside) -> Result<Reading, OutboxError> {
         emails_failed: status.totals.emails_failed,
         store: status.space.map(|space| (space.used, space.free)),
     })
+}
+
+/// Of companies that are switched on and that the gateway can notify.
+fn silences(circles: &[Arc<Circle>], status: &Status) -> Vec<(LegalEntityId, Mode, SignedDuration)> {
+    let can_be_heard =
+        |circle: &&Arc<Circle>| circle.legal_entity.enabled && circle.members.iter().any(Member::is_notified);
+    circles
+        .iter()
+        .filter(can_be_heard)
+        .map(|circle| {
+            let (id, mode) = (&circle.legal_entity.id, circle.mode);
+            let heard = status
+                .heard
+                .iter()
+                .find(|heard| heard.legal_entity == *id && heard.mode == mode);
+            let last = heard.map_or(status.since, |heard| heard.at);
+            (id.clone(), mode, status.now.duration_since(last))
+        })
+        .collect()
 }
 
 fn destination(status: &DestinationStatus, now: Timestamp) -> DestinationReading {

@@ -56,6 +56,16 @@ impl Member {
             Format::Rest => self.rest_url.as_ref(),
         }
     }
+
+    /// All its addresses.
+    pub fn urls(&self) -> impl Iterator<Item = &Url> {
+        [&self.event_url, &self.form_url, &self.rest_url].into_iter().flatten()
+    }
+
+    /// Whether the gateway can notify it at all.
+    pub fn is_notified(&self) -> bool {
+        self.notified_by_form || self.notified_by_rest
+    }
 }
 
 /// One legal entity in one mode, with its shops: the most that a notification can ever reach.

@@ -19,6 +19,11 @@ pub struct RefusedSignatures {
 }
 
 impl RefusedSignatures {
+    /// How many in a row.
+    pub fn count(&self) -> u32 {
+        self.count
+    }
+
     /// One more was refused. Returns how many in a row, and since when, if that is to be told now.
     pub fn refused(&mut self, now: Timestamp) -> Option<(u32, Timestamp)> {
         self.count = self.count.saturating_add(1);

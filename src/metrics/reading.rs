@@ -7,7 +7,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::{DestinationLabels, Word};
-use crate::domain::{DestinationKey, LegalEntityId, Mode};
+use crate::domain::{DestinationKey, Format, LegalEntityId, Mode, ShopId};
 
 /// How things stand, as far as that can only be read: from the store, from files. Nothing in it outlives what it is about.
 #[derive(Clone, Debug, Default)]
@@ -15,6 +15,8 @@ pub struct Reading {
     pub destinations: Vec<DestinationReading>,
     /// How long the gateway was not heard.
     pub silences: Vec<(LegalEntityId, Mode, SignedDuration)>,
+    /// How many signatures were refused in a row, by the key that they should have had.
+    pub signatures: Vec<(ShopId, Mode, Format, u32)>,
     /// Whose certificate is valid for how long: a host, or `receiver`.
     pub certificates: Vec<(String, SignedDuration)>,
     /// Those that are open.
@@ -140,9 +142,23 @@ impl Reading {
         }
         registry.register_with_unit(
             "gateway_silence",
-            "How long ago the gateway was last heard, by a notification that verified",
+            "How long ago the gateway was last heard, by a notification that verified; never: since the daemon's start",
             Unit::Seconds,
             silences,
+        );
+        let signatures = Family::<Vec<(&'static str, String)>, Gauge>::default();
+        for (shop, mode, format, refused) in &self.signatures {
+            let key = vec![
+                ("shop", shop.to_string()),
+                ("mode", mode.word().to_owned()),
+                ("format", format.word().to_owned()),
+            ];
+            signatures.get_or_create(&key).set((*refused).into());
+        }
+        registry.register(
+            "signatures_refused_in_a_row",
+            "Calls for a configured key whose signature was wrong, since the last one that was right",
+            signatures,
         );
         let certificates = Family::<Vec<(&'static str, String)>, Gauge<f64, AtomicU64>>::default();
         for (whose, left) in &self.certificates {

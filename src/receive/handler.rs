@@ -11,7 +11,7 @@ use super::refusals::{BodyShape, Refusal, Refusals};
 use super::request::Arrived;
 use super::respond::{Kept, ReceiveError};
 use super::signatures::Signatures;
-use crate::domain::{Clock, Format, Mode, NotificationId, Trouble};
+use crate::domain::{Clock, Format, Mode, NotificationId, ShopId, Trouble};
 use crate::outbox::{Accepted, Outbox, OutboxError};
 use crate::route::{self, Routed, Standing};
 use crate::verify::{Keyring, VerifyError};
@@ -74,6 +74,12 @@ impl Intake {
     /// The last refusals, newest first.
     pub fn refusals(&self) -> Vec<Refusal> {
         self.refusals.last()
+    }
+
+    /// How many signatures were refused in a row, by the key that they should have had.
+    pub fn refused_signatures(&self) -> Vec<(ShopId, Mode, Format, u32)> {
+        let rules = Arc::clone(&self.rules.read().unwrap_or_else(PoisonError::into_inner));
+        self.signatures.in_a_row(&rules.keyring)
     }
 
     /// Remembers and logs a refusal; the body only as a hash and a shape.
@@ -156,6 +162,7 @@ impl Intake {
                 facts.log_kept("new");
                 Ok(match standing {
                     Standing::Parked | Standing::Quarantined => Kept::Parked(facts.id),
+                    Standing::Routed if place.is_some() => Kept::Awaited(facts.id),
                     Standing::Routed => Kept::Stored(facts.id),
                 })
             }

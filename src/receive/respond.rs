@@ -15,6 +15,8 @@ const RETRY_AFTER_SECONDS: &str = "60";
 /// Where a notification stands that is on disk.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Kept {
+    /// On its way; the answer was held until the named shop had it, or for as long as that may take.
+    Awaited(NotificationId),
     /// Since an earlier call.
     Duplicate(NotificationId),
     /// With nowhere to go by itself.
@@ -95,7 +97,7 @@ pub(super) fn respond(outcome: &Result<Kept, ReceiveError>) -> (&'static str, Re
     let (word, status, rest) = match outcome {
         Ok(Kept::Duplicate(first)) => ("OK-duplicate", StatusCode::OK, first.to_string()),
         Ok(Kept::Parked(id)) => ("OK-parked", StatusCode::OK, id.to_string()),
-        Ok(Kept::Stored(id)) => ("OK-stored", StatusCode::OK, id.to_string()),
+        Ok(Kept::Awaited(id) | Kept::Stored(id)) => ("OK-stored", StatusCode::OK, id.to_string()),
         Err(error) => {
             let (word, status) = error.word_and_status();
             (word, status, error.to_string())
@@ -131,6 +133,7 @@ mod tests {
 
     use super::*;
     use crate::domain::{Format, Mode};
+    use crate::metrics::ANSWERS;
     use crate::verify::{FormHash, Malformed, MismatchHint};
 
     /// Status and text.
@@ -144,6 +147,7 @@ mod tests {
         let text = String::from_utf8(body.to_bytes().to_vec()).unwrap();
         assert!(text.is_ascii() && text.len() <= 200, "{text}");
         assert_eq!(text.split(' ').next(), Some(word));
+        assert!(ANSWERS.contains(&word), "{word} is not counted from 0");
         (status, text)
     }
 
@@ -151,6 +155,7 @@ mod tests {
     async fn what_is_on_disk_is_answered_with_200_and_its_id() {
         let id: NotificationId = "019a1b2c-0000-7000-8000-000000000000".parse().unwrap();
         for (kept, text) in [
+            (Kept::Awaited(id), "OK-stored 019a1b2c-0000-7000-8000-000000000000"),
             (Kept::Stored(id), "OK-stored 019a1b2c-0000-7000-8000-000000000000"),
             (Kept::Duplicate(id), "OK-duplicate 019a1b2c-0000-7000-8000-000000000000"),
             (Kept::Parked(id), "OK-parked 019a1b2c-0000-7000-8000-000000000000"),

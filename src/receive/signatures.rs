@@ -14,6 +14,15 @@ type Key = (ShopId, Mode, Format);
 pub(super) struct Signatures(Mutex<HashMap<Key, RefusedSignatures>>);
 
 impl Signatures {
+    /// How many were refused in a row, for each key that is configured.
+    pub(super) fn in_a_row(&self, keyring: &Keyring) -> Vec<(ShopId, Mode, Format, u32)> {
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.iter()
+            .filter(|((shop, mode, format), _)| keyring.has_keys(*shop, *mode, *format))
+            .map(|((shop, mode, format), refused)| (*shop, *mode, *format, refused.count()))
+            .collect()
+    }
+
     /// What to tell of a refusal, if it was for the signature and there is a key that it could have had.
     pub(super) fn refused(&self, why: &VerifyError, keyring: &Keyring, now: Timestamp) -> Option<Trouble> {
         let VerifyError::SignatureMismatch {

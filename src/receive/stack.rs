@@ -59,7 +59,7 @@ impl Stack {
         }
         let (word, response) = respond(&outcome);
         self.counts.answered(word);
-        if outcome.is_ok() {
+        if matches!(outcome, Ok(Kept::Duplicate(_) | Kept::Parked(_) | Kept::Stored(_))) {
             self.counts.acknowledged(began.elapsed());
         }
         response

@@ -210,7 +210,7 @@ async fn finding_out_whether_it_can_be_written_is_counted_as_no_commit() {
     let (receiving, delivering, reloading) = Default::default();
     let metrics = Metrics::new(&receiving, outbox.counts(), &delivering, &reloading);
     let counted = |commits: u32| {
-        let text = metrics.text(&Reading::default());
+        let text = metrics.text(Some(&Reading::default()));
         let line = format!("ipn_router_commit_seconds_count {commits}");
         assert!(text.lines().any(|one| one == line), "{line}\n{text}");
     };
