@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use rustix::rand::{GetRandomFlags, getrandom};
 use sha2::{Digest, Sha256};
 use subtle::{Choice, ConstantTimeEq};
+use tokio::sync::Semaphore;
 
 use crate::domain::{Clock, Secret};
 
@@ -14,6 +15,8 @@ use crate::domain::{Clock, Secret};
 pub(super) const SESSION: Duration = Duration::from_hours(12);
 /// The oldest ends when there are more.
 const SESSIONS: usize = 256;
+/// Wrong tokens that are dealt with at once, of all the world together; what is more is turned away.
+const WRONG_TOKENS: usize = 4;
 
 /// SHA-256 of a secret: all have one length, and a look-up by it tells nothing of the secret.
 type Fingerprint = [u8; 32];
@@ -25,6 +28,7 @@ type Fingerprint = [u8; 32];
 #[derive(Debug)]
 pub struct Guard {
     state: Mutex<State>,
+    wrong_tokens: Semaphore,
     clock: Arc<dyn Clock>,
 }
 
@@ -54,6 +58,7 @@ impl Guard {
     pub fn new(tokens: &[Secret], clock: Arc<dyn Clock>) -> Self {
         let guard = Self {
             state: Mutex::default(),
+            wrong_tokens: Semaphore::new(WRONG_TOKENS),
             clock,
         };
         guard.replace_tokens(tokens);
@@ -66,6 +71,11 @@ impl Guard {
         let mut state = self.lock();
         state.sessions.retain(|_, kept| tokens.contains(&kept.token));
         state.tokens = tokens;
+    }
+
+    /// Places for those who are told that their token is wrong: guessing goes no faster than they get free.
+    pub(super) fn wrong_tokens(&self) -> &Semaphore {
+        &self.wrong_tokens
     }
 
     /// Whether there is any token at all.

@@ -1,4 +1,5 @@
 use std::convert::Infallible;
+use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -10,7 +11,7 @@ use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS};
 use axum::http::request::Parts as Head;
-use axum::http::{Extensions, StatusCode, header};
+use axum::http::{Extensions, HeaderMap, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
@@ -21,13 +22,14 @@ use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
+use tokio_io_timeout::TimeoutStream;
 use tower::ServiceExt;
 use url::Url;
 
 use super::api::{self, Parts, Who};
 use super::auth::Guard;
 use super::{gauges, page};
-use crate::metrics::{CONTENT_TYPE as OPEN_METRICS, Metrics, Reading};
+use crate::metrics::{CONTENT_TYPE as OPEN_METRICS, Metrics};
 
 /// Connections at once; the next ones wait to be accepted.
 const CONNECTIONS: usize = 64;
@@ -39,6 +41,8 @@ const MAX_HEAD: usize = 16 * 1024;
 const MAX_BODY: usize = 64 * 1024;
 /// The store must answer within this time to be called ready.
 const READY_WITHIN: Duration = Duration::from_secs(2);
+/// For a client to take some of its answer: whoever asks and does not read would keep a place for ever.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 /// After a wrong token, so that guessing takes its time.
 const WRONG_TOKEN_PAUSE: Duration = Duration::from_millis(250);
 /// When no connection can be accepted (mostly: too many open files), the next try waits so long.
@@ -68,7 +72,11 @@ pub struct Inside {
 
 /// Who has connected.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Caller(pub(super) IpAddr);
+pub(super) struct Caller {
+    pub(super) address: IpAddr,
+    /// What a proxy on this machine says of whom it asks for.
+    pub(super) forwarded_for: Option<IpAddr>,
+}
 
 impl Listener {
     /// Opens the port; nothing is answered yet.
@@ -128,7 +136,9 @@ impl Listener {
             };
             let (router, prefix) = (router.clone(), prefix.clone());
             let service = service_fn(move |request| answer(router.clone(), prefix.clone(), peer.ip(), request));
-            let connection = open.watch(server.serve_connection(TokioIo::new(stream), service));
+            let mut stream = TimeoutStream::new(stream);
+            stream.set_write_timeout(Some(WRITE_TIMEOUT));
+            let connection = open.watch(server.serve_connection(TokioIo::new(Box::pin(stream)), service));
             tokio::spawn(async move {
                 if let Err(error) = connection.await {
                     tracing::debug!(client.address = %peer, %error, "a connection to [admin] listen has ended: {error}");
@@ -162,7 +172,11 @@ async fn answer(
         return Ok(Redirect::permanent(&format!("{prefix}/")).into_response());
     }
     cut_off(&mut head, &prefix);
-    head.extensions.insert(Caller(caller));
+    let forwarded_for = forwarded_for(&head.headers).filter(|_| caller.is_loopback());
+    head.extensions.insert(Caller {
+        address: caller,
+        forwarded_for,
+    });
     router.oneshot(Request::from_parts(head, Body::new(body))).await
 }
 
@@ -203,18 +217,19 @@ async fn guard_headers(mut response: Response) -> Response {
 
 /// Programs show the token with each request; a cookie does not count here, so nobody's browser can be sent here.
 async fn only_with_token(State(inside): State<Arc<Inside>>, mut request: Request, next: Next) -> Response {
-    let Caller(address) = caller(&request);
+    let caller = caller(&request);
     let shown = request.headers().get(header::AUTHORIZATION);
     let shown = shown.and_then(|value| value.as_bytes().strip_prefix(b"Bearer "));
     match shown {
         Some(token) if inside.guard.knows(token) => {
+            let address = caller.address;
             request.extensions_mut().insert(Who::Remote { address });
             next.run(request).await
         }
-        Some(_) => {
-            refuse_wrong_token(address).await;
-            please_show_a_token("this token opens nothing\n")
-        }
+        Some(_) => match refuse_wrong_token(&inside.guard, caller).await {
+            Ok(()) => please_show_a_token("this token opens nothing\n"),
+            Err(TooMany) => TooMany.into_response(),
+        },
         None if inside.guard.opens_to_somebody() => {
             please_show_a_token("show the token of [admin]: Authorization: Bearer …\n")
         }
@@ -222,10 +237,23 @@ async fn only_with_token(State(inside): State<Arc<Inside>>, mut request: Request
     }
 }
 
-/// Says so in the log, and takes its time.
-pub(super) async fn refuse_wrong_token(address: IpAddr) {
-    tracing::warn!(client.address = %address, "refused a wrong admin token from {address}");
+/// Too many wrong tokens are being tried just now.
+#[derive(Debug)]
+pub(super) struct TooMany;
+
+impl IntoResponse for TooMany {
+    fn into_response(self) -> Response {
+        let why = "too many wrong tokens at once; try again in a moment\n";
+        (StatusCode::TOO_MANY_REQUESTS, [(header::RETRY_AFTER, "1")], why).into_response()
+    }
+}
+
+/// Says so in the log, and takes its time. A right token never comes here, so it opens at any time.
+pub(super) async fn refuse_wrong_token(guard: &Guard, caller: Caller) -> Result<(), TooMany> {
+    let _place = guard.wrong_tokens().try_acquire().map_err(|_| TooMany)?;
+    tracing::warn!(client.address = %caller.origin(), "refused a wrong admin token from {caller}");
     sleep(WRONG_TOKEN_PAUSE).await;
+    Ok(())
 }
 
 fn please_show_a_token(why: &'static str) -> Response {
@@ -239,9 +267,32 @@ pub(super) fn caller(request: &Request) -> Caller {
 
 impl Caller {
     pub(super) fn of(extensions: &Extensions) -> Self {
-        let unknown = Self(IpAddr::from([0, 0, 0, 0]));
+        let unknown = Self {
+            address: IpAddr::from([0, 0, 0, 0]),
+            forwarded_for: None,
+        };
         extensions.get().copied().unwrap_or(unknown)
     }
+
+    /// Where it comes from, as far as that is known.
+    pub(super) fn origin(&self) -> IpAddr {
+        self.forwarded_for.unwrap_or(self.address)
+    }
+}
+
+impl fmt::Display for Caller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.forwarded_for {
+            Some(origin) => write!(f, "{origin} (by a proxy at {})", self.address),
+            None => self.address.fmt(f),
+        }
+    }
+}
+
+/// The last one of `X-Forwarded-For`: what stands before it may be anybody's.
+fn forwarded_for(headers: &HeaderMap) -> Option<IpAddr> {
+    let line = headers.get_all("x-forwarded-for").iter().next_back()?;
+    line.to_str().ok()?.rsplit(',').next()?.trim().parse().ok()
 }
 
 /// Whether a notification could be stored now. Mail is no part of it: nothing is lost while that is down.
@@ -259,13 +310,13 @@ async fn readiness(State(inside): State<Arc<Inside>>) -> (StatusCode, String) {
 /// What was counted is told even if the store cannot be asked how things stand.
 async fn metrics(State(inside): State<Arc<Inside>>) -> impl IntoResponse {
     let reading = match gauges::read(&inside).await {
-        Ok(reading) => reading,
+        Ok(reading) => Some(reading),
         Err(error) => {
             tracing::error!(%error, "cannot read the store for /metrics: {error}");
-            Reading::default()
+            None
         }
     };
-    ([(CONTENT_TYPE, OPEN_METRICS)], inside.metrics.text(&reading))
+    ([(CONTENT_TYPE, OPEN_METRICS)], inside.metrics.text(reading.as_ref()))
 }
 
 #[cfg(test)]
@@ -285,5 +336,20 @@ mod tests {
         assert_eq!(cut("/livez", "/admin"), "/livez");
         assert_eq!(cut("/v1/reload", ""), "/v1/reload");
         assert_eq!(cut("/admin//elsewhere", "/admin"), "//elsewhere");
+    }
+
+    #[test]
+    fn only_the_last_proxy_is_believed() {
+        let of = |lines: &[&str]| {
+            let mut headers = HeaderMap::new();
+            for line in lines {
+                headers.append("x-forwarded-for", line.parse().unwrap());
+            }
+            forwarded_for(&headers).map(|address| address.to_string())
+        };
+        assert_eq!(of(&["192.0.2.1, 203.0.113.9"]).as_deref(), Some("203.0.113.9"));
+        assert_eq!(of(&["192.0.2.1", "2001:db8::1"]).as_deref(), Some("2001:db8::1"));
+        assert_eq!(of(&["somebody"]), None);
+        assert_eq!(of(&[]), None);
     }
 }

@@ -1,7 +1,7 @@
 use std::convert::Infallible;
 use std::future::poll_fn;
 use std::net::IpAddr;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::watch;
 use tokio::time::timeout;
+use tokio_io_timeout::TimeoutStream;
 
 use super::address;
 use super::request::Call;
@@ -20,6 +21,8 @@ use super::stack::Stack;
 
 /// Largest head of a request; the gateway's are far smaller.
 const MAX_HEAD: usize = 16 * 1024;
+/// For a client to take some of its answer.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a client may go on sending after its answer.
 const LINGER: Duration = Duration::from_secs(1);
 /// How long a stop waits for the first request of a client that has connected: it may be on its way.
@@ -45,6 +48,10 @@ impl Connection {
         } = self;
         let header_timeout = settings.header_timeout;
         let counts = stack.counts().clone();
+        let mut stream = TimeoutStream::new(stream);
+        // Whoever asks and does not read the answers would keep them in memory, and a stop waiting.
+        stream.set_write_timeout(Some(WRITE_TIMEOUT));
+        let mut stream = pin!(stream);
         let (begin, mut begun) = watch::channel(false);
         let service = service_fn(move |request| {
             begin.send_replace(true);
@@ -56,7 +63,7 @@ impl Connection {
             .timer(TokioTimer::new())
             .header_read_timeout(header_timeout)
             .max_header_size(MAX_HEAD)
-            .serve_connection(TokioIo::new(stream), service);
+            .serve_connection(TokioIo::new(stream.as_mut()), service);
         let ended = tokio::select! {
             ended = poll_fn(|context| connection.poll_without_shutdown(context)) => Some(ended),
             () = stop(&mut stopping, &mut begun) => None,

@@ -4,10 +4,13 @@
 
 use std::fs;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::process::Command;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use crate::support::{Acme, FakeShop, Form, PARIS, Port, TestDaemon, eventually};
 
@@ -309,6 +312,66 @@ async fn token_that_was_changed_opens_nothing_after_a_reload() {
         admin.gets("/metrics", &[&bearer("another-admin-token")]).await.status,
         200
     );
+}
+
+#[tokio::test]
+async fn wrong_tokens_wait_for_each_other_and_the_right_one_for_none() {
+    let admin = Admin::start().await;
+    let mut guesses = JoinSet::new();
+    for n in 0..40 {
+        let address = admin.port.address();
+        let wrong = [bearer(&format!("guess-{n}")), "x-forwarded-for: 203.0.113.9".to_owned()];
+        guesses.spawn(async move {
+            let head: Vec<_> = wrong.iter().map(String::as_str).collect();
+            ask(address, "GET /metrics", &head, "").await.status
+        });
+    }
+    assert_eq!(admin.gets_with_token("/metrics").await.status, 200);
+    let answers = guesses.join_all().await;
+    assert!(answers.contains(&401) && answers.contains(&429), "{answers:?}");
+    assert!(answers.iter().all(|status| [401, 429].contains(status)), "{answers:?}");
+    let log = admin.daemon.log();
+    let told = "refused a wrong admin token from 203.0.113.9 (by a proxy at 127.0.0.1)";
+    assert_eq!(
+        log.matches(told).count(),
+        answers.iter().filter(|status| **status == 401).count(),
+        "{log}"
+    );
+    assert!(!log.contains("guess-"), "{log}");
+}
+
+/// Each of them keeps one of the places until its time to read is over.
+#[tokio::test]
+async fn those_who_do_not_read_their_answers_make_room_for_others() {
+    let admin = Admin::start().await;
+    let token = bearer(TOKEN);
+    let request = format!("GET /v1/openapi.json HTTP/1.1\r\nhost: x\r\n{token}\r\n\r\n");
+    let mut silent = Vec::new();
+    for _ in 0..64 {
+        let mut stream = TcpStream::connect(admin.port.address()).await.unwrap();
+        // More than the system takes in for somebody who does not read.
+        stream.write_all(request.repeat(200).as_bytes()).await.unwrap();
+        silent.push(stream);
+    }
+    let health = timeout(Duration::from_secs(60), admin.gets("/livez", &[])).await;
+    assert_eq!(health.unwrap().status, 200);
+    drop(silent);
+}
+
+#[tokio::test]
+async fn form_of_somebody_who_has_to_log_in_first_leads_to_the_first_page() {
+    let admin = Admin::start().await;
+    for (asks, to) in [
+        ("GET /incidents?x=1", "incidents?x=1"),
+        ("POST /act", ""),
+        ("POST /logout", ""),
+    ] {
+        let page = admin
+            .asks(asks, &["content-type: application/x-www-form-urlencoded"], "")
+            .await;
+        assert_eq!(page.status, 401, "{asks}");
+        page.assert_shows(&format!("name=\"to\" value=\"{to}\""));
+    }
 }
 
 #[tokio::test]

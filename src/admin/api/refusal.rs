@@ -93,6 +93,9 @@ pub(super) enum Refusals {
     /// The admin token is missing, or another one.
     #[response(status = UNAUTHORIZED, content_type = "text/plain; charset=utf-8")]
     NoToken(String),
+    /// Too many wrong tokens were shown at once.
+    #[response(status = TOO_MANY_REQUESTS, content_type = "text/plain; charset=utf-8")]
+    TooManyWrongTokens(String),
     /// The question is larger than any that makes sense.
     #[response(status = PAYLOAD_TOO_LARGE)]
     TooLarge(#[to_schema] Refusal),

@@ -5,7 +5,7 @@ use askama::Template;
 use axum::Form;
 use axum::extract::{FromRequest, Request, State};
 use axum::http::header::{HeaderValue, SET_COOKIE};
-use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 use tokio::time::timeout;
@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use super::visitor::{COOKIE, Visitor, cookie};
 use super::{Frame, show};
 use crate::admin::auth::SESSION;
-use crate::admin::listener::{Inside, caller, refuse_wrong_token};
+use crate::admin::listener::{Inside, TooMany, caller, refuse_wrong_token};
 use crate::domain::Secret;
 
 /// Strangers may post here, and slowly.
@@ -44,9 +44,15 @@ pub(super) struct LogOut {
 }
 
 /// The log-in, in the place of the page that somebody wanted to see.
-pub(super) fn ask(inside: &Inside, uri: &Uri) -> Response {
+pub(super) fn ask(inside: &Inside, method: &Method, uri: &Uri) -> Response {
     let path = uri.path_and_query().map_or("/", |path| path.as_str());
-    page(inside, uri, None, path.trim_start_matches('/'))
+    // A form that was sent is not sent again: what it asked for has to be looked at anew.
+    let to = if method == Method::GET {
+        path.trim_start_matches('/')
+    } else {
+        ""
+    };
+    page(inside, uri, None, to)
 }
 
 fn page(inside: &Inside, uri: &Uri, why: Option<&str>, to: &str) -> Response {
@@ -74,15 +80,15 @@ pub(super) async fn log_in(State(inside): State<Arc<Inside>>, request: Request) 
     let token = Secret::new(form.token.trim());
     match inside.guard.log_in(token.expose()) {
         Ok(Some(cookie)) => {
-            tracing::info!(client.address = %caller.0, "somebody has logged in from {}", caller.0);
+            tracing::info!(client.address = %caller.origin(), "somebody has logged in from {caller}");
             let to = if is_inside(&form.to) { &*form.to } else { "" };
             let cookie = set_cookie(&inside, &cookie, SESSION);
             ([(SET_COOKIE, cookie)], Redirect::to(&format!("./{to}"))).into_response()
         }
-        Ok(None) => {
-            refuse_wrong_token(caller.0).await;
-            page(&inside, &uri, Some("This token opens nothing."), &form.to)
-        }
+        Ok(None) => match refuse_wrong_token(&inside.guard, caller).await {
+            Ok(()) => page(&inside, &uri, Some("This token opens nothing."), &form.to),
+            Err(TooMany) => TooMany.into_response(),
+        },
         Err(error) => {
             tracing::error!(%error, "nobody can log in: {error}");
             StatusCode::INTERNAL_SERVER_ERROR.into_response()

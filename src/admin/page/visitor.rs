@@ -1,4 +1,3 @@
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
@@ -19,17 +18,15 @@ pub(super) const COOKIE: &str = "ipn-router";
 pub(super) struct Visitor {
     pub(super) session: Session,
     pub(super) uri: Uri,
-    address: IpAddr,
-    /// What a proxy on this machine says of whom it asks for.
-    forwarded_for: Option<IpAddr>,
+    caller: Caller,
 }
 
 impl Visitor {
     /// For the log, and for the record of what was asked for.
     pub(super) fn who(&self) -> Who {
         Who::Page {
-            address: self.address,
-            forwarded_for: self.forwarded_for,
+            address: self.caller.address,
+            forwarded_for: self.caller.forwarded_for,
         }
     }
 
@@ -49,15 +46,13 @@ impl FromRequestParts<Arc<Inside>> for Visitor {
 
     async fn from_request_parts(parts: &mut Parts, inside: &Arc<Inside>) -> Result<Self, Response> {
         let session = cookie(&parts.headers).and_then(|cookie| inside.guard.session(cookie));
-        let Caller(address) = Caller::of(&parts.extensions);
         match session {
             Some(session) => Ok(Self {
                 session,
                 uri: parts.uri.clone(),
-                address,
-                forwarded_for: forwarded_for(&parts.headers).filter(|_| address.is_loopback()),
+                caller: Caller::of(&parts.extensions),
             }),
-            None => Err(login::ask(inside, &parts.uri)),
+            None => Err(login::ask(inside, &parts.method, &parts.uri)),
         }
     }
 }
@@ -72,30 +67,9 @@ pub(super) fn cookie(headers: &HeaderMap) -> Option<&str> {
         .find_map(|(name, value)| (name == COOKIE).then_some(value))
 }
 
-/// The last one of `X-Forwarded-For`: what stands before it may be anybody's.
-fn forwarded_for(headers: &HeaderMap) -> Option<IpAddr> {
-    let line = headers.get_all("x-forwarded-for").iter().next_back()?;
-    line.to_str().ok()?.rsplit(',').next()?.trim().parse().ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn only_the_last_proxy_is_believed() {
-        let of = |lines: &[&str]| {
-            let mut headers = HeaderMap::new();
-            for line in lines {
-                headers.append("x-forwarded-for", line.parse().unwrap());
-            }
-            forwarded_for(&headers).map(|address| address.to_string())
-        };
-        assert_eq!(of(&["192.0.2.1, 203.0.113.9"]).as_deref(), Some("203.0.113.9"));
-        assert_eq!(of(&["192.0.2.1", "2001:db8::1"]).as_deref(), Some("2001:db8::1"));
-        assert_eq!(of(&["somebody"]), None);
-        assert_eq!(of(&[]), None);
-    }
 
     #[test]
     fn our_cookie_is_found_among_those_of_others() {
