@@ -11,6 +11,7 @@ use serde_json::json;
 use super::backup::store_of;
 use super::check::Format;
 use super::page::{size, wrapped};
+use super::screen;
 use super::typed;
 use crate::domain::{Clock, SystemClock};
 use crate::outbox::Restore;
@@ -62,7 +63,7 @@ pub(super) fn run(file: &Path, options: &Options) -> anyhow::Result<ExitCode> {
         }
     }
     let aside = restore.carry_out(SystemClock.now()).with_context(cannot)?;
-    let mut out = anstream::stdout().lock();
+    let mut out = screen::stdout();
     match options.format {
         Format::Json => {
             let json = json!({

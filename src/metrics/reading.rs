@@ -125,7 +125,7 @@ impl Reading {
         );
         registry.register_with_unit(
             "destination_overdue",
-            "How long ago a failed delivery should have been tried again; also while the destination is down or paused",
+            "How long ago a failed delivery should have been tried again; 0 while the destination is down, paused or parked",
             Unit::Seconds,
             overdue,
         );
