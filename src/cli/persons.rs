@@ -154,7 +154,7 @@ fn is_wanted(foreseen: Forgotten) -> io::Result<bool> {
     let of = notifications(foreseen.erased);
     write!(
         io::stderr(),
-        "Erase what {of} say about this person? It cannot be undone. [y/N] "
+        "Erase what is said about this person in {of}? It cannot be undone. [y/N] "
     )?;
     let mut answer = String::new();
     io::stdin().lock().read_line(&mut answer)?;
@@ -170,15 +170,18 @@ fn print(forgotten: Forgotten, options: &ForgetOptions, out: &mut impl Write) ->
     if erased + waiting == 0 {
         return beside(out, "", 0, options.whose.nothing());
     }
-    let (would, were) = match options.dry_run {
-        true => ("would say", "would be"),
-        false => ("say", "were"),
+    let verb = |count, one, many| match (options.dry_run, count) {
+        (true, _) => "would",
+        (false, 1) => one,
+        (false, _) => many,
     };
-    let mut text = format!("{} {would} nothing about this person any more.", notifications(erased));
+    let says = verb(erased, "does", "do");
+    let mut text = format!("{} {says} not tell of this person any more.", notifications(erased));
     if waiting > 0 {
+        let says = verb(waiting, "does", "do");
         text += &format!(
-            " {} {were} left as they are, for something of them still waits for a shop, or for a release: ask again \
-             later, or with --cancel.",
+            " {} still {says}, because something waits for a shop or for a release: ask again later, or with \
+             --cancel.",
             notifications(waiting)
         );
     }

@@ -121,14 +121,14 @@ async fn person_is_exported_and_forgotten_and_both_are_audited() {
     let (code, _, asked) = ends(&daemon, "forget --customer C-42").await;
     assert_eq!(code, 1);
     assert!(
-        asked.contains("3 notifications say") && asked.contains("nothing was erased"),
+        asked.contains("in 3 notifications?") && asked.contains("nothing was erased"),
         "{asked}"
     );
     assert!(is_in_the_store(&daemon));
 
     let (code, _, text) = ends(&daemon, "forget --customer C-42 --yes").await;
     assert!(
-        text.contains("3 notifications say nothing about this person any more."),
+        text.contains("3 notifications do not tell of this person any more."),
         "{text}"
     );
     assert_eq!(code, 0, "{text}");
@@ -181,7 +181,7 @@ async fn what_waits_is_left_unless_it_is_cancelled_and_an_attempt_in_hand_leaves
     );
     let (_, _, text) = ends(&daemon, &format!("forget --token {TOKEN} --dry-run")).await;
     assert!(
-        text.contains("1 notification would be left") && text.contains("--cancel"),
+        text.contains("1 notification still would, because something waits") && text.contains("--cancel"),
         "{text}"
     );
     assert!(is_in_the_store(&daemon));
