@@ -20,7 +20,7 @@ use crate::outbox::back_up;
 /// The copy is one moment of the store, whole. It holds everything personal that the store holds, so only who makes it
 /// may read it. Run it as root, or as the user that the daemon runs as.
 ///
-/// `ipn-router restore` puts it back. Of the configuration only [store] counts, so that it works from cron too, which has
+/// `ipn-router restore` puts it back. Of the configuration only the store counts, so that it works from cron too, which has
 /// none of the daemon's secrets.
 ///
 /// Exit codes: 0 copied, 1 not.

@@ -44,7 +44,7 @@ impl Whose {
             Some(_) => "Nothing about this token is kept.",
             None => {
                 "Nothing about this customer is kept that could be found: only notifications that have their bodies say \
-                 whom they are about ([store] keep_bodies). What is older is found by the token."
+                 whom they are about (`keep_bodies`). What is older is found by the token."
             }
         }
     }
