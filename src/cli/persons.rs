@@ -44,7 +44,7 @@ impl Whose {
             Some(_) => "Nothing about this token is kept.",
             None => {
                 "Nothing about this customer is kept that could be found: only notifications that have their bodies say \
-                 whom they are about (`keep_bodies`). What is older is found by the token."
+                 whom they are about ([store] keep_bodies). What is older is found by the token."
             }
         }
     }
@@ -53,7 +53,7 @@ impl Whose {
 /// Writes everything that is kept about a person: notifications with what the gateway has sent, deliveries, attempts,
 /// what shops have answered (masked).
 ///
-/// A customer is found as long as the bodies are kept ([store] keep_bodies), and with the customer everything about the
+/// A customer is found as long as the bodies are kept (`keep_bodies`), and with the customer everything about the
 /// tokens that stand there; by the token everything is found. Who has asked is kept, but not for whom.
 ///
 /// Exit codes: 0 written, 1 nothing is kept, or no daemon answers.
