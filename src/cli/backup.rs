@@ -1,9 +1,12 @@
 //! `backup`: a copy of the store while the daemon runs.
 
+use std::fs;
 use std::io::Write;
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Instant;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use clap::Args;
@@ -11,9 +14,10 @@ use serde_json::json;
 
 use super::check::Format;
 use super::page::size;
+use super::percent::Percent;
 use super::screen;
 use crate::config;
-use crate::outbox::back_up;
+use crate::outbox::{BackupError, Copy, back_up};
 
 /// Copies the store into a new file, also while the daemon runs, and checks the copy.
 ///
@@ -37,7 +41,7 @@ pub(super) struct Options {
 pub(super) fn run(file: &Path, options: &Options) -> anyhow::Result<ExitCode> {
     let store = store_of(file)?;
     let started = Instant::now();
-    let copy = back_up(&store, &options.file)
+    let copy = watched(&store, &options.file)
         .with_context(|| format!("cannot copy {} to {}", store.display(), options.file.display()))?;
     let took = started.elapsed();
     let mut out = screen::stdout();
@@ -63,6 +67,24 @@ pub(super) fn run(file: &Path, options: &Options) -> anyhow::Result<ExitCode> {
         )?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// How often to look how far it is.
+const EVERY: Duration = Duration::from_millis(100);
+
+/// Copies, and shows how much of it is there already.
+fn watched(store: &Path, to: &Path) -> Result<Copy, BackupError> {
+    let length = |file| fs::metadata(file).map_or(0, |metadata| metadata.len());
+    thread::scope(|scope| {
+        let copying = scope.spawn(|| back_up(store, to));
+        let mut percent = Percent::of("copied");
+        while !copying.is_finished() {
+            percent.show(length(to) * 100 / length(store).max(1));
+            thread::sleep(EVERY);
+        }
+        drop(percent);
+        copying.join().unwrap_or_else(|panic| resume_unwind(panic))
+    })
 }
 
 /// Where the store is, also if the configuration has mistakes, or secrets that only the daemon can read.

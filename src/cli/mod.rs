@@ -13,6 +13,7 @@ mod list;
 mod mail_test;
 mod manual;
 mod page;
+mod percent;
 mod persons;
 mod reload;
 mod restore;

@@ -1,18 +1,18 @@
 //! `export` and `forget`: for who answers for the company's personal data.
 
-use std::io::{self, BufRead, IsTerminal, Write};
+use std::io::{self, BufRead, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use serde_json::json;
 
 use super::check::Format;
 use super::daemon::{Daemon, HUNG_UP};
 use super::page::beside;
+use super::percent::Percent;
 use super::screen;
 use crate::admin::{EXPORT, ExportWish, ExportedNotification, FORGET, ForgetWish, Forgotten, PersonLine};
 use crate::domain::Person;
@@ -206,41 +206,16 @@ fn ask(
     wish: &impl Serialize,
     mut keep: impl FnMut(Box<ExportedNotification>),
 ) -> anyhow::Result<PersonLine> {
-    let mut looking = Looking::default();
+    let mut looking = Percent::of("looked at");
     let mut end = None;
     daemon.ask_and_follow(path, wish, |line| {
         match serde_json::from_slice(line).context(OTHER_VERSION)? {
             PersonLine::Failed(why) => bail!(why),
-            PersonLine::Looking(percent) => looking.show(percent),
+            PersonLine::Looking(percent) => looking.show(percent.into()),
             PersonLine::Notification(notification) => keep(notification),
             last @ (PersonLine::Exported(_) | PersonLine::Forgotten(_)) => end = Some(last),
         }
         Ok(())
     })?;
     end.context(HUNG_UP)
-}
-
-/// How much was looked at, on a terminal only.
-#[derive(Default)]
-struct Looking(Option<ProgressBar>);
-
-impl Looking {
-    fn show(&mut self, percent: u8) {
-        if !io::stderr().is_terminal() {
-            return;
-        }
-        let bar = self.0.get_or_insert_with(|| ProgressBar::new(100));
-        if let Ok(style) = ProgressStyle::with_template("[{bar:30}] {percent}% looked at") {
-            bar.set_style(style);
-        }
-        bar.set_position(percent.into());
-    }
-}
-
-impl Drop for Looking {
-    fn drop(&mut self) {
-        if let Some(bar) = self.0.take() {
-            bar.finish_and_clear();
-        }
-    }
 }

@@ -143,6 +143,17 @@ async fn who_leaves_a_long_verb_is_told_that_it_goes_on_and_where_to_look() {
 }
 
 #[tokio::test]
+async fn backup_shows_how_much_is_copied_and_takes_it_away_again() {
+    let daemon = TestDaemon::start(&Acme::open().toml("")).await;
+    let copy = daemon.home.path("copy.db");
+    let mut terminal = Terminal::run(command(&daemon.home, &format!("backup {}", copy.display())));
+    assert!(terminal.ends().await.success(), "{}", terminal.written());
+    let shown = anstream::adapter::strip_str(&terminal.written()).to_string();
+    let (bar, said) = shown.split_once("Copied ").unwrap();
+    assert!(bar.contains("% copied") && said.contains("is whole."), "{shown}");
+}
+
+#[tokio::test]
 async fn who_has_seen_enough_of_tail_leaves_it_without_a_word() {
     let acme = Acme::open();
     let daemon = TestDaemon::start(&acme.toml("")).await;
