@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::process::Command;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -348,8 +348,10 @@ async fn those_who_do_not_read_their_answers_make_room_for_others() {
     let request = format!("GET /v1/openapi.json HTTP/1.1\r\nhost: x\r\n{token}\r\n\r\n");
     let mut silent = Vec::new();
     for _ in 0..64 {
-        let mut stream = TcpStream::connect(admin.port.address()).await.unwrap();
-        // More than the system takes in for somebody who does not read.
+        // With a small buffer at this end little is answered before nothing more can be written.
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(4096).unwrap();
+        let mut stream = socket.connect(admin.port.address()).await.unwrap();
         stream.write_all(request.repeat(200).as_bytes()).await.unwrap();
         silent.push(stream);
     }

@@ -1,6 +1,10 @@
 //! The description of this API, made of the routes themselves.
 
-use axum::Json;
+use std::sync::LazyLock;
+
+use axum::http::header::CONTENT_TYPE;
+use axum::response::IntoResponse;
+use bytes::Bytes;
 use utoipa::openapi::schema::{AdditionalProperties, Schema};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::{Components, Info, OpenApi, OpenApiBuilder, RefOr, SecurityRequirement};
@@ -44,8 +48,13 @@ fn description() -> OpenApi {
 
 /// This description.
 #[utoipa::path(get, path = "/v1/openapi.json", responses((status = OK, body = serde_json::Value), Refusals))]
-pub(super) async fn describe() -> Json<OpenApi> {
-    Json(description())
+pub(super) async fn describe() -> impl IntoResponse {
+    // Made once: it cannot change while this program runs.
+    static TEXT: LazyLock<Bytes> = LazyLock::new(|| {
+        let text = serde_json::to_vec(&description());
+        text.expect("all its keys are strings").into()
+    });
+    ([(CONTENT_TYPE, "application/json")], TEXT.clone())
 }
 
 #[cfg(test)]
