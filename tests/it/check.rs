@@ -9,17 +9,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
-use rustls::ServerConfig;
-use rustls::crypto::ring;
-use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use serde_json::Value;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
 use tokio::process::Command;
 use tokio::task::JoinHandle;
-use tokio_rustls::TlsAcceptor;
 
-use crate::support::{FakeShop, Home, LYON, MailServer, NICE, PARIS, Port, TestRouter};
+use crate::support::{FakeShop, Home, LYON, MailServer, NICE, PARIS, Port, TestRouter, tls_acceptor};
 
 /// An authority that the shops of the configuration name as their `ca`.
 struct Authority(CertifiedIssuer<'static, KeyPair>);
@@ -56,14 +52,7 @@ impl TlsServer {
         let length = day * u32::try_from(days.abs()).unwrap() + day / 2;
         params.not_after = if days < 0 { now - length } else { now + length }.into();
         let certificate = params.signed_by(&key, &authority.0).unwrap();
-        let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
-        let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(vec![certificate.der().clone()], key)
-            .unwrap();
-        let acceptor = TlsAcceptor::from(Arc::new(config));
+        let acceptor = tls_acceptor(&certificate, &key);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (bytes, handshakes) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));

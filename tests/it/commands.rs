@@ -19,19 +19,9 @@ async fn start(company: &str) -> (Acme, TestDaemon) {
     (acme, daemon)
 }
 
-fn command(daemon: &TestDaemon, words: &str) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_ipn-router"));
-    command
-        .args(words.split(' '))
-        .arg("--config")
-        .arg(daemon.home.path("ipn-router.toml"))
-        .stdin(Stdio::null());
-    command
-}
-
 /// Runs a command, and returns how it ended.
 async fn run(daemon: &TestDaemon, words: &str) -> Output {
-    command(daemon, words).output().await.unwrap()
+    daemon.home.command(words).output().await.unwrap()
 }
 
 fn said(output: &Output) -> String {
@@ -194,7 +184,7 @@ async fn who_may_not_ask_is_told_whom_the_socket_is_for() {
     let home = daemon.home.path("");
     let socket = daemon.home.path("ipn-router.sock");
     let group = std::fs::metadata(&socket).unwrap().gid();
-    let mut status = command(&daemon, "status");
+    let mut status = daemon.home.command("status");
     if rustix::process::getuid().is_root() {
         // Root may everything: another user tries it, with a program and a configuration that he can read.
         std::fs::set_permissions(&home, Permissions::from_mode(0o755)).unwrap();
@@ -493,7 +483,9 @@ async fn tail_shows_what_arrives_and_what_becomes_of_it_and_ends_with_the_daemon
     let (acme, mut daemon) = start(r#"retry_delays = ["1s"]"#).await;
     let mut gateway = daemon.gateway();
     gateway.sends(&Form::token_created(PARIS, "token-0").signed()).await;
-    let mut tail = command(&daemon, "tail --format json")
+    let mut tail = daemon
+        .home
+        .command("tail --format json")
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .kill_on_drop(true)
@@ -571,7 +563,9 @@ async fn what_is_not_there_is_said() {
         &["there is no notification"],
     );
     for words in ["show incident 77", "ack 77"] {
-        let output = command(&daemon, words)
+        let output = daemon
+            .home
+            .command(words)
             .env("RUST_BACKTRACE", "1")
             .output()
             .await

@@ -3,7 +3,6 @@
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderMap;
@@ -11,16 +10,12 @@ use ipn_router::domain::{Clock, SystemClock};
 use jiff::fmt::rfc2822::DateTimePrinter;
 use jiff::{SignedDuration, Timestamp};
 use rcgen::{CertificateParams, KeyPair, date_time_ymd};
-use rustls::ServerConfig;
-use rustls::crypto::ring;
-use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use serde_json::Value;
 use standardwebhooks::Webhook;
 use tokio::net::TcpListener;
 use tokio::process::Command;
-use tokio_rustls::TlsAcceptor;
 
-use crate::support::{Acme, Answer, Call, EVENT_SECRET, FakeShop, Home, LYON, OTHER_EVENT_SECRET, PARIS};
+use crate::support::{Acme, Answer, Call, EVENT_SECRET, FakeShop, Home, LYON, OTHER_EVENT_SECRET, PARIS, tls_acceptor};
 
 /// Runs `doctor` for one shop; returns its exit code and what it says.
 async fn doctor(toml: &str, shop: &str, arguments: &[&str]) -> (i32, String) {
@@ -244,14 +239,7 @@ async fn secured(until: Timestamp) -> String {
     params.not_before = date_time_ymd(2020, 1, 1);
     params.not_after = std::time::SystemTime::from(until).into();
     let certificate = params.self_signed(&key).unwrap();
-    let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
-    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![certificate.der().clone()], key)
-        .unwrap();
-    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let acceptor = tls_acceptor(&certificate, &key);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("https://{}/events", listener.local_addr().unwrap());
     tokio::spawn(async move {

@@ -7,7 +7,6 @@ use std::process::{Output, Stdio};
 use std::sync::Arc;
 
 use serde_json::Value;
-use tokio::process::Command;
 use tokio::sync::Notify;
 
 use crate::support::{Acme, Answer, Form, PARIS, TestDaemon, eventually, rest, rest_password};
@@ -16,18 +15,8 @@ const TOKEN: &str = "380bc81fea2d5dbba2517abf0968d09f";
 /// As she types it.
 const ADDRESS: &str = "ann@example.com";
 
-fn command(daemon: &TestDaemon, words: &str) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_ipn-router"));
-    command
-        .args(words.split(' '))
-        .arg("--config")
-        .arg(daemon.home.path("ipn-router.toml"))
-        .stdin(Stdio::null());
-    command
-}
-
 async fn run(daemon: &TestDaemon, words: &str) -> Output {
-    command(daemon, words).output().await.unwrap()
+    daemon.home.command(words).output().await.unwrap()
 }
 
 /// How it ended, what it told programs, and what it told people.
@@ -210,7 +199,7 @@ async fn killed_in_the_middle_it_is_asked_for_again() {
     all_ended(&daemon, rows).await;
     let with_body = "SELECT count(*) FROM notifications WHERE has_body";
     let asked = format!("forget --token {TOKEN} --yes");
-    let mut forget = command(&daemon, &asked).stderr(Stdio::null()).spawn().unwrap();
+    let mut forget = daemon.home.command(&asked).stderr(Stdio::null()).spawn().unwrap();
     eventually("it has begun", async || {
         (daemon.home.number(with_body) < rows).then_some(())
     })

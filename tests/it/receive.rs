@@ -15,9 +15,12 @@ use ipn_router::receive::{Intake, Receiver, Settings, TlsFiles};
 use ipn_router::verify::{FormHash, Keyring, ShopKeys, signature};
 use tempfile::TempDir;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use crate::support::PATIENCE;
 
 const SHOP: &str = "12345678";
 /// Of a company that is switched off.
@@ -722,6 +725,18 @@ async fn stop_finishes_requests_in_hand_and_takes_no_new_ones() {
     drop((idle, in_hand));
     receiver.served.await.unwrap();
     assert!(TcpStream::connect(receiver.address).await.is_err());
+}
+
+#[tokio::test]
+async fn who_does_not_read_the_answers_is_let_go() {
+    let receiver = TestReceiver::start(Settings::default()).await;
+    // With a small buffer at this end little is answered before nothing more can be written.
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    let mut stream = socket.connect(receiver.address).await.unwrap();
+    let requests = "GET / HTTP/1.1\r\nhost: x\r\n\r\n".repeat(100);
+    let asks_on = async { while stream.write_all(requests.as_bytes()).await.is_ok() {} };
+    timeout(PATIENCE, asks_on).await.expect("the connection ends");
 }
 
 #[tokio::test]

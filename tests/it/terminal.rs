@@ -4,7 +4,7 @@
 
 use std::convert::Infallible;
 use std::path::Path;
-use std::process::{Output, Stdio};
+use std::process::Output;
 
 use http::{Method, Request, Response};
 use http_body_util::Full;
@@ -14,28 +14,18 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use serde_json::json;
 use tokio::net::UnixListener;
-use tokio::process::Command;
 
 use crate::support::{Acme, Form, Home, LYON, PARIS, Terminal, TestDaemon, eventually};
 
-fn command(home: &Home, words: &str) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_ipn-router"));
-    command
-        .args(words.split(' '))
-        .arg("--config")
-        .arg(home.path("ipn-router.toml"));
-    command
-}
-
 /// Runs it where nobody sits.
 async fn run(home: &Home, words: &str) -> (Option<i32>, String) {
-    let Output { status, stdout, stderr } = command(home, words).stdin(Stdio::null()).output().await.unwrap();
+    let Output { status, stdout, stderr } = home.command(words).output().await.unwrap();
     (status.code(), String::from_utf8([stdout, stderr].concat()).unwrap())
 }
 
 /// Runs it on a terminal, and answers what it asks.
 async fn answers(home: &Home, words: &str, question: &str, answer: &str) -> (Option<i32>, String) {
-    let mut terminal = Terminal::run(command(home, words));
+    let mut terminal = Terminal::run(home.command(words));
     terminal.shows(question).await;
     terminal.types(answer);
     let status = terminal.ends().await;
@@ -126,7 +116,7 @@ async fn who_leaves_a_long_verb_is_told_that_it_goes_on_and_where_to_look() {
     let toml = "[admin]\nsocket = \"busy.sock\"\n";
     home.configure(([127, 0, 0, 1], 8080).into(), "outbox.db", toml);
     busy_daemon(&home.path("busy.sock")).await;
-    let mut terminal = Terminal::run(command(&home, "replay --incident 7"));
+    let mut terminal = Terminal::run(home.command("replay --incident 7"));
     terminal.shows("2000 done").await;
     terminal.interrupts();
     assert_eq!(terminal.ends().await.code(), Some(130));
@@ -146,7 +136,7 @@ async fn who_leaves_a_long_verb_is_told_that_it_goes_on_and_where_to_look() {
 async fn backup_shows_how_much_is_copied_and_takes_it_away_again() {
     let daemon = TestDaemon::start(&Acme::open().toml("")).await;
     let copy = daemon.home.path("copy.db");
-    let mut terminal = Terminal::run(command(&daemon.home, &format!("backup {}", copy.display())));
+    let mut terminal = Terminal::run(daemon.home.command(&format!("backup {}", copy.display())));
     assert!(terminal.ends().await.success(), "{}", terminal.written());
     let shown = anstream::adapter::strip_str(&terminal.written()).to_string();
     let (bar, said) = shown.split_once("Copied ").unwrap();
@@ -158,7 +148,7 @@ async fn who_has_seen_enough_of_tail_leaves_it_without_a_word() {
     let acme = Acme::open();
     let daemon = TestDaemon::start(&acme.toml("")).await;
     let mut gateway = daemon.gateway();
-    let mut terminal = Terminal::run(command(&daemon.home, "tail"));
+    let mut terminal = Terminal::run(daemon.home.command("tail"));
     // Nobody is told when it has begun.
     eventually("it shows a delivery", async || {
         gateway.sends(&Form::payment(PARIS, "token", "order").signed()).await;
@@ -189,7 +179,7 @@ async fn what_strangers_have_written_is_shown_and_does_nothing() {
         format!("where --token \u{1b}]0;token\u{7} --shop {PARIS}"),
         "show \u{1b}]0;id\u{7}".into(),
     ] {
-        let mut terminal = Terminal::run(command(&daemon.home, &words));
+        let mut terminal = Terminal::run(daemon.home.command(&words));
         terminal.ends().await;
         let written = terminal.written();
         assert!(

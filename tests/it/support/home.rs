@@ -3,9 +3,11 @@ use std::io::Write;
 use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
+use std::process::Stdio;
 
 use rusqlite::Connection;
 use tempfile::TempDir;
+use tokio::process::Command;
 
 use super::acme;
 
@@ -24,6 +26,17 @@ impl Home {
             file.write_all(secret.as_bytes()).unwrap();
         }
         Self { folder }
+    }
+
+    /// The program with these words and the configuration that was written here, where nobody sits.
+    pub(crate) fn command(&self, words: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ipn-router"));
+        command
+            .args(words.split(' '))
+            .arg("--config")
+            .arg(self.path("ipn-router.toml"))
+            .stdin(Stdio::null());
+        command
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {

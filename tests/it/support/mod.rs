@@ -13,6 +13,7 @@ mod router;
 mod shop;
 mod smtp;
 mod terminal;
+mod tls;
 
 use std::time::Duration;
 
@@ -28,6 +29,7 @@ pub(crate) use router::TestRouter;
 pub(crate) use shop::{Answer, Call, FakeShop};
 pub(crate) use smtp::{Act, DrivenServer, Taken};
 pub(crate) use terminal::Terminal;
+pub(crate) use tls::tls_acceptor;
 
 /// Long enough for a slow machine; a test that waits this long has failed.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
